@@ -1,0 +1,1 @@
+"""Sagas to run and to learn from; the console itself needs none of this."""

@@ -1,0 +1,116 @@
+"""The console's icons: paths in a box of 16 by 16, drawn with the colour of the text.
+
+Shapes matter: a status must be told apart without its colour.
+"""
+
+STROKED = {
+    # places
+    "overview": "M2.5 8.5 8 3l5.5 5.5M4 7.5V13h8V7.5",
+    "sagas": "M3 4h7a2.5 2.5 0 0 1 0 5H6a2.5 2.5 0 0 0 0 5h7M11 12l2 2-2 2M3 2.5v3",
+    "letters": "M2.5 4.5h11v8h-11zM2.5 5l5.5 4.5L13.5 5",
+    "outbox": "M8 9.5V2.5M5.5 5 8 2.5 10.5 5M2.5 9v4h11V9",
+    "participants": "M6 3.5v3M10 3.5v3M4.5 6.5h7V9a3.5 3.5 0 0 1-7 0zM8 12.5v2",
+    "definitions": "M3.5 3h3v3h-3zM9.5 10h3v3h-3zM5 6v5.5h4.5",
+    "archive": "M2.5 3.5h11v3h-11zM3.5 6.5V13h9V6.5M6.5 9h3",
+    "audit": "M4 2.5h8v11H4zM6 5.5h4M6 8h4M6 10.5h2.5",
+    "schedule": "M8 4.5V8l2.5 1.5M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11",
+    "users": "M6 7.5A2.25 2.25 0 1 0 6 3a2.25 2.25 0 0 0 0 4.5M2 13c0-2.5 1.5-4 4-4s4 1.5 4 4"
+    "M10.5 3.2a2.2 2.2 0 0 1 0 4M11.5 9.2c1.6.5 2.5 1.8 2.5 3.8",
+    "groups": "M3 3.5h4v4H3zM9 3.5h4v4H9zM6 9.5h4v3.5H6z",
+    "tokens": "M10.5 2.5a3 3 0 1 1-2.2 5L3 12.8V14h2v-1.5h1.5V11L9 8.6M11 5h.01",
+    "api": "M5.5 5 2.5 8l3 3M10.5 5l3 3-3 3M9 3.5l-2 9",
+    # things one does
+    "search": "M7 2.5a4.5 4.5 0 1 0 0 9 4.5 4.5 0 0 0 0-9M10.5 10.5l3 3",
+    "menu": "M2.5 4.5h11M2.5 8h11M2.5 11.5h11",
+    "close": "m4 4 8 8M12 4l-8 8",
+    "retry": "M13 8A5 5 0 1 1 11.2 4.2M13 2.5v3h-3",
+    "compensate": "M5.5 4 2.5 7l3 3M2.5 7H10a3 3 0 0 1 0 6H8",
+    "pause": "M6 4v8M10 4v8",
+    "resume": "M5.5 3.5v9l7-4.5z",
+    "cancel": "M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M4.2 4.2l7.6 7.6",
+    "mark_done": "M4 8.2 6.8 11 12.5 4.5M2.5 13.5h11",
+    "skip": "M3.5 4v8l6-4zM12 4v8",
+    "rewind": "M7.5 4v8L2.5 8zM13 4v8L8 8z",
+    "run_now": "M9 2 3.5 9H8l-1 5 5.5-7H8z",
+    "move": "M2.5 8h8M7.5 5l3 3-3 3M13.5 3v10",
+    "abandon": "M3.5 14V2.5M3.5 3.5h8.5l-2 2.5 2 2.5H3.5",
+    "approve": "M3 8.5 6.5 12 13 4.5",
+    "reject": "m4 4 8 8M12 4l-8 8",
+    "signal": "M8 7.5v6M5.3 10.2a3.8 3.8 0 1 1 5.4 0M3.3 12.2a6.6 6.6 0 1 1 9.4 0",
+    "lock": "M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5",
+    "discard": "M3 4.5h10M6 4.5V3h4v1.5M4.5 4.5l.5 9h6l.5-9",
+    "more": "m6 4 4 4-4 4",
+    "newer": "m10 4-4 4 4 4",
+    "up": "m4 10 4-4 4 4",
+    "copy": "M5.5 5.5h7v8h-7zM10.5 5.5v-3h-7v8h2",
+    "theme": "M8 2.5a5.5 5.5 0 1 0 0 11z M8 2.5a5.5 5.5 0 0 1 0 11",
+    "language": "M8 2.5a5.5 5.5 0 1 0 0 11 5.5 5.5 0 0 0 0-11M2.5 8h11"
+    "M8 2.5c-3 3.3-3 7.7 0 11 3-3.3 3-7.7 0-11",
+    "user": "M8 8a2.6 2.6 0 1 0 0-5.2A2.6 2.6 0 0 0 8 8M3 13.5c0-2.6 2-4 5-4s5 1.4 5 4",
+    "keyboard": "M1.5 4.5h13v7h-13zM4 7h.01M6.7 7h.01M9.3 7h.01M12 7h.01M5 9.5h6",
+    "external": "M9.5 3H13v3.5M13 3 7.5 8.5M11 9.5V13H3V5h3.5",
+    "edit": "m3 13 .6-2.8 7-7 2.2 2.2-7 7zM9.2 4.6l2.2 2.2",
+    "add": "M8 3v10M3 8h10",
+    "arrow": "M2.5 8h10M9 4.5 12.5 8 9 11.5",
+    "undo": "M13.5 8h-10M7 4.5 3.5 8 7 11.5",
+    "message": "M2.5 3.5h11v7h-6l-3 2.5v-2.5h-2z",
+    # states
+    "ring": "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3",
+    "half": "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3M8 5.5a2.5 2.5 0 0 1 0 5",
+    "back": "M4 8a4.3 4.3 0 1 1 1.3 3.1M4 4.5V8h3.5",
+    "clock": "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3M8 5.5V8l2 1.2",
+    "unknown": "M5.6 5.8a2.4 2.4 0 1 1 3.5 2.3c-.8.4-1.1.8-1.1 1.6M8 12.2v.01",
+    "dash": "M4 8h8",
+    "hand": "M4 8.2 6.8 11 12.5 4.5M3.5 13.5h9",
+    "bars": "M6 4v8M10 4v8",
+    "dashed": "M3 5.5V3h2.5M8 3h2.5M13 3v2.5M13 8v2.5M13 13h-2.5M8 13H5.5M3 13v-2.5M3 8v0",
+}
+
+# Filled shapes; the second path is cut out of the first.
+FILLED = {
+    "check": "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11m2.9 3.3-3.6 4.1-1.9-1.8-.9 1 2.9 2.7"
+    " 4.5-5.1z",
+    "octagon": "M5.5 2h5L14 5.5v5L10.5 14h-5L2 10.5v-5zM7.3 4.8v4h1.4v-4zm0 5.1v1.4h1.4V9.9z",
+    "undone": "M8 2.5a5.5 5.5 0 1 1 0 11 5.5 5.5 0 0 1 0-11M7.4 5 4.6 7.5l2.8 2.5V8.2h1.3"
+    "c1 0 1.6.5 1.6 1.3V11h1.2V9.4c0-1.5-1-2.5-2.7-2.5H7.4z",
+    "triangle": "M8 2l6.5 11.5h-13zM7.3 6v3.7h1.4V6zm0 4.7V12h1.4v-1.3z",
+}
+
+# What a status looks like: its tone (a colour of the stylesheet) and its shape.
+LOOKS = {
+    "running": ("active", "half"),
+    "compensating": ("undo", "back"),
+    "completed": ("good", "check"),
+    "compensated": ("undone", "undone"),
+    "failed": ("bad", "octagon"),
+    "abandoned": ("quiet", "dashed"),
+    "paused": ("warn", "bars"),
+    "pending": ("quiet", "ring"),
+    "waiting": ("active", "clock"),
+    "blocked": ("warn", "lock"),
+    "succeeded": ("good", "check"),
+    "unknown": ("warn", "unknown"),
+    "skipped": ("quiet", "dash"),
+    "compensation_failed": ("bad", "octagon"),
+    "done_by_hand": ("undone", "hand"),
+    "not_needed": ("quiet", "dash"),
+    "open": ("bad", "octagon"),
+    "reprocessing": ("active", "half"),
+    "recovered": ("good", "check"),
+    "discarded": ("quiet", "dashed"),
+    "published": ("good", "check"),
+    "enabled": ("good", "check"),
+    "closed": ("good", "check"),
+    "half_open": ("warn", "half"),
+    "ready": ("active", "half"),
+    "parked": ("warn", "bars"),
+    "dead": ("bad", "octagon"),
+    "blocking": ("bad", "octagon"),
+    "retrying": ("warn", "clock"),
+    "warning": ("warn", "triangle"),
+    "done": ("good", "check"),
+    "repeated": ("quiet", "check"),
+    "conflict": ("warn", "triangle"),
+    "illegal": ("warn", "triangle"),
+    "missing": ("quiet", "dashed"),
+}

@@ -1,0 +1,1 @@
+"""The REST API of sagas, definitions, participants and replies (docs/api.md)."""

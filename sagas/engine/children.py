@@ -1,0 +1,68 @@
+"""Sagas that are steps of other sagas: started, and undone, in their parent's transaction."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from sagas.core import happenings as h
+from sagas.core.moves import Run, idempotency_key
+from sagas.core.state import Direction, SagaState, SagaStatus, WaitsFor
+from sagas.core.verbs import Verb, why_not
+from sagas.engine.held import Held
+from sagas.engine.intervening import record_happening, state_of
+from sagas.exceptions import SagaError
+from sagas.models import Saga
+from sagas.participants.calls import describe
+from sagas.starting import Start, start_child
+
+
+def run(held: Held, state: SagaState, run: Run, input: Any, *, at: float) -> h.Result:
+    """Start the saga of a step, or have it undone; it tells its parent when it has ended."""
+    if run.direction == Direction.BACKWARD:
+        return _undo(held, state.steps[run.step].child, run, at=at)
+    step = held.definition.steps[run.step]
+    key = idempotency_key(held.id, step.name, run)
+    parent = {"saga": str(held.id), "step": step.name}
+    try:
+        child = start_child(
+            step.participant,
+            Start(held.business_key, input, key),
+            parent=parent,
+            traceparent=held.traceparent,
+        )
+    except SagaError as problem:
+        error = describe(type(problem).__name__, str(problem), retryable=False)
+        return h.Failed(at, *run[:3], error)
+    wake_at = None if step.within_s is None else at + step.within_s
+    return h.Waiting(at, *run[:3], WaitsFor.SAGA, wake_at, str(child))
+
+
+def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
+    rows = Saga.objects.select_for_update(no_key=True)
+    saga = rows.filter(pk=uuid.UUID(child)).first() if child else None
+    if saga is None:
+        return _refused(run, "ChildGone", f"There is no saga {child} any more.", at=at)
+    verb = _VERBS.get(SagaStatus(saga.status))
+    if verb is not None and why_not(*state_of(saga), verb) is None:
+        actor, reason = f"saga {held.id}", "The saga that started it is being undone."
+        record_happening(saga, h.Ordered(at, verb, actor, reason))
+        saga.refresh_from_db()
+    if saga.status == SagaStatus.COMPENSATED:
+        return h.Succeeded(at, *run[:3])
+    if saga.status == SagaStatus.ABANDONED:
+        message = f"The saga {child} was abandoned; its effects stand."
+        return _refused(run, "ChildAbandoned", message, at=at)
+    return h.Waiting(at, *run[:3], WaitsFor.SAGA, None)
+
+
+# What undoes a saga in this status; one that has stopped while it was undone waits for a person.
+_VERBS = {
+    SagaStatus.RUNNING: Verb.CANCEL,
+    SagaStatus.FAILED: Verb.COMPENSATE,
+    SagaStatus.COMPLETED: Verb.COMPENSATE,
+}
+
+
+def _refused(run: Run, error_class: str, message: str, *, at: float) -> h.Failed:
+    return h.Failed(at, *run[:3], describe(error_class, message, retryable=False))

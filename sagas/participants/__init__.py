@@ -1,0 +1,1 @@
+"""Who performs the steps: local callables and HTTP services."""

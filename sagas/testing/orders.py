@@ -1,0 +1,86 @@
+"""Operators' verbs in a simulation, refused where the real ones are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sagas.core.definition import Definition
+from sagas.core.happenings import Ordered
+from sagas.core.state import SagaState
+from sagas.core.verbs import (
+    Verb,
+    steps_to_approve,
+    steps_to_compensate,
+    steps_to_hurry,
+    steps_to_mark,
+    steps_to_rewind,
+    steps_to_skip,
+    why_not,
+    why_not_edit,
+    why_not_move,
+)
+from sagas.testing.played import PlayedSaga
+
+
+class OrderRefused(Exception):
+    """The verb is not legal in this state; the text is what an operator would be told."""
+
+
+def ordered(
+    saga: PlayedSaga,
+    verb: str,
+    at: float,
+    by: str,
+    reason: str,
+    *,
+    step: str | None = None,
+    steps: tuple[str, ...] | list[str] | None = None,
+    target: Definition | None = None,
+    evidence: str = "",
+    output: Any = None,
+    input: Any = None,
+) -> Ordered:
+    """Return the order as a happening. Raises OrderRefused."""
+    wanted = Verb(verb.replace(" ", "_").replace("-", "_"))
+    definition, state = saga.definition, saga.state
+    why = why_not(definition, state, wanted)
+    if why is None and input is not None:
+        why = why_not_edit(state)
+    if why is None and target is not None:
+        why = why_not_move(definition, state, target)
+    if why is not None:
+        raise OrderRefused(why)
+    index = None if step is None else _index(saga, wanted, step)
+    chosen = None if steps is None else tuple(_index(saga, wanted, name) for name in steps)
+    return Ordered(
+        at,
+        wanted,
+        by,
+        reason,
+        step=index,
+        evidence=evidence,
+        steps=chosen,
+        output=output,
+        edited=None if input is None else (input,),
+        target=target,
+    )
+
+
+def _index(saga: PlayedSaga, verb: Verb, name: str) -> int:
+    index = saga.definition.index_of(name)
+    allowed = _STEPS.get(verb)
+    if allowed is not None and index not in allowed(saga.definition, saga.state):
+        raise OrderRefused(f"{verb.value} is not for {name} now.")
+    return index
+
+
+_STEPS: dict[Verb, Callable[[Definition, SagaState], tuple[int, ...]]] = {
+    Verb.MARK_DONE: steps_to_mark,
+    Verb.SKIP: steps_to_skip,
+    Verb.REWIND: steps_to_rewind,
+    Verb.COMPENSATE: steps_to_compensate,
+    Verb.RUN_NOW: lambda definition, state: steps_to_hurry(state),
+    Verb.APPROVE: lambda definition, state: steps_to_approve(state),
+    Verb.REJECT: lambda definition, state: steps_to_approve(state),
+}

@@ -1,0 +1,101 @@
+"""One saga of a simulation: what the real engine keeps in its row and journal."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from sagas.core import happenings as h
+from sagas.core import mapping
+from sagas.core.decide import advance
+from sagas.core.definition import Definition
+from sagas.core.journal import Entry, initial
+from sagas.core.moves import LOOK_AGAIN_S, Due, Run, Wait, idempotency_key, next_moves
+from sagas.core.preparing import Prepared, Ready, prepare
+from sagas.core.state import ENDED, Direction, SagaState
+from sagas.narrating import Row
+from sagas.participants.calls import Call
+
+
+class Flight(NamedTuple):
+    """A call in the air."""
+
+    saga: PlayedSaga
+    run: Run
+    call: Call
+
+
+@dataclass(eq=False)
+class PlayedSaga:
+    """A saga of the simulation; the journal is made by the real core."""
+
+    id: uuid.UUID
+    business_key: str
+    definition: Definition
+    input: Any
+    state: SagaState = field(init=False)
+    journal: list[Entry] = field(default_factory=list)
+    # The name of the step as it was when the entry was written: a move may change the places.
+    step_names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.state = initial(len(self.definition.steps))
+
+    def happen(self, happening: h.Happening) -> bool:
+        """Record what a happening means; return whether the saga has come to its end by it."""
+        had_ended = self.state.status in ENDED
+        entries, self.state = advance(self.definition, self.state, happening)
+        self.journal += entries
+        self.step_names += [
+            "" if entry.step is None else self.definition.steps[entry.step].name
+            for entry in entries
+        ]
+        if isinstance(happening, h.Ordered) and happening.target is not None:
+            self.definition = happening.target
+        return self.state.status in ENDED and not had_ended
+
+    def moves(self, now: float) -> list[Due]:
+        return next_moves(self.definition, self.state, now)
+
+    def looks_again_at(self, now: float) -> float | None:
+        """Return the next time at which something happens by itself, or None."""
+        times = [self.state.deadline, *(step.wake_at for step in self.state.steps)]
+        for move in self.moves(now):
+            if isinstance(move, Wait):
+                # What waits without a time is only looked at again, in case it was missed.
+                idle = move.until == now + LOOK_AGAIN_S and move.until not in times
+                return None if idle else move.until
+        return None
+
+    def prepare(self, run: Run, now: float) -> Prepared:
+        context = {"id": str(self.id), "business_key": self.business_key}
+        return prepare(self.definition, self.state, run, now, (self.input, context))
+
+    def call(self, run: Run, now: float) -> Call:
+        """Return what the participant of this run is told."""
+        step = self.definition.steps[run.step]
+        action = step.action if run.direction == Direction.FORWARD else step.compensation or ""
+        prepared = self.prepare(run, now)
+        return Call(
+            saga_id=self.id,
+            business_key=self.business_key,
+            definition=self.definition.name,
+            step=step.name,
+            action=step.probe if run.probe else action,
+            direction=run.direction,
+            attempt=run.attempt,
+            idempotency_key=idempotency_key(self.id, step.name, run),
+            deadline=datetime.fromtimestamp(now + step.timeout_s, UTC),
+            input=prepared.input if isinstance(prepared, Ready) else None,
+            outputs=mapping.outputs(self.definition, self.state),
+        )
+
+    def rows(self) -> list[Row]:
+        """Return the journal as `narrating` takes it."""
+        named = zip(self.journal, self.step_names, strict=True)
+        return [
+            (number, entry.kind, entry.at, name, entry.data)
+            for number, (entry, name) in enumerate(named, start=1)
+        ]

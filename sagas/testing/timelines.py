@@ -1,0 +1,22 @@
+"""What a simulation has come to, as text: for whoever reads a failed test."""
+
+from __future__ import annotations
+
+from sagas.narrating import narrate
+from sagas.testing.played import PlayedSaga
+from sagas.testing.world import BEGAN, World
+
+
+def timeline(world: World, first: PlayedSaga) -> str:
+    """Return the journals of all sagas, the given one first, and what stands of their effects."""
+    sagas = [first, *(saga for saga in world.sagas if saga is not first)]
+    parts = [_journal(saga) for saga in sagas]
+    standing = ", ".join(map(repr, world.participants.effects.standing())) or "nothing"
+    in_air = ", ".join(f"{f.call.step} ({f.call.action})" for f in world.in_air)
+    parts.append(f"stands: {standing}" + (f"; in the air: {in_air}" if in_air else ""))
+    return "\n".join(parts)
+
+
+def _journal(saga: PlayedSaga) -> str:
+    head = f"{saga.definition.name} {saga.business_key}: {saga.state.status}"
+    return "\n".join([head, *map(str, narrate(saga.rows(), began=BEGAN))])

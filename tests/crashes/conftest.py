@@ -1,0 +1,52 @@
+"""The stage's surroundings, and how many schedules were played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from outbox.models import Route
+from sagas.models import Participant
+from tests.builders import make_participant
+from tests.crashes.fuse import points_in_the_database
+from tests.crashes.schedules import SEED
+from tests.crashes.stage import outside_played
+from tests.crashes.world import Reader
+from tests.outbox.builders import make_lanes, make_route
+
+
+@pytest.fixture
+def reader(transactional_db: None, settings: Any) -> Iterator[Reader]:
+    """Everything that a stage needs; gives the reader of the events."""
+    settings.SAGAS_WAKE_ON_COMMIT = settings.OUTBOX_WAKE_ON_COMMIT = False
+    make_participant(
+        "Far",
+        transport=Participant.Transport.HTTP,
+        address="http://127.0.0.1:9",
+        # Its failures are played over and over; a breaker would remember them.
+        breaker_failures=None,
+        breaker_ratio=None,
+    )
+    make_lanes()
+    Route.objects.all().delete()
+    make_route("events", types=["saga.*", "compensation.*"])
+    with connection.cursor() as cursor:
+        # It forbids nothing: what is done twice is seen.
+        cursor.execute("CREATE TABLE near_effects (business_key text, step text, direction text)")
+    reader = Reader()
+    try:
+        with outside_played(reader), points_in_the_database():
+            yield reader
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE near_effects")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [r for key in ("passed", "failed") for r in terminalreporter.getreports(key)]
+    played = sum(n for r in reports for name, n in r.user_properties if name == "schedules")
+    if played:
+        terminalreporter.write_line(f"{played:,} crash schedules played, SEED={SEED}")

@@ -1,0 +1,245 @@
+"""The stories that are told with trouble: definitions, services' habits, and who does what."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from sagas.core.definition import Definition, Kind, Step, StepType
+from tests.builders import QUICK, make_step, store
+from tests.crashes.world import Habits
+
+# Every trouble costs the calls in the air an attempt, and none may be the last one. A pause is
+# longer than a drive, so that a slow machine does nothing else than a fast one.
+PATIENT = QUICK._replace(attempts=12, initial_s=0.9, cap_s=0.9)
+
+
+def near(name: str, **overrides: Any) -> Step:
+    """Return a step of a local callable."""
+    fields = {"participant": "Near", "retry": PATIENT, "undo_retry": PATIENT, "timeout_s": 5.0}
+    return make_step(name, **(fields | overrides))
+
+
+def far(name: str, **overrides: Any) -> Step:
+    """Return a step of a service that is called."""
+    return near(name, **({"participant": "Far"} | overrides))
+
+
+def crowd(name: str) -> Step:
+    """Return a step of a callable that takes the commands of many sagas at once."""
+    return near(name, participant="Crowd")
+
+
+def nears(names: str) -> list[Step]:
+    """Return a step for every letter."""
+    return [near(name) for name in names]
+
+
+def fars(names: str) -> list[Step]:
+    return [far(name) for name in names]
+
+
+def wait(type: StepType, **overrides: Any) -> Step:
+    """Return a step that waits for something that no participant does."""
+    return Step("W", "", type.value, type=type, **overrides)
+
+
+class Scenario(NamedTuple):
+    """A saga type and what is done with its sagas.
+
+    `acts` name methods of the stage and verbs, some with a step: "approve:W".
+    `also`: statuses in which trouble may leave a saga beside the one without trouble.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    habits: Habits = Habits()
+    acts: tuple[str, ...] = ("start", "work", "relay")
+    also: frozenset[str] = frozenset()
+    details: dict[str, Any] = {}
+    # How many calls a worker has in the air at most.
+    concurrency: int = 8
+    # The steps of the saga that a step of type saga starts.
+    child: tuple[Step, ...] = ()
+
+    def store(self) -> list[Definition]:
+        """Store the definition and return it, with that of its step's saga."""
+        children = [store(*self.child, name=CHILD)] if self.child else []
+        return [self._store(), *children]
+
+    def _store(self) -> Definition:
+        return store(*self.steps, name=self.name, **self.details)
+
+
+def scenario(name: str, *steps: Step, **fields: Any) -> Scenario:
+    """Return a scenario; what is no field of it is a habit of its services."""
+    habits = {field: fields.pop(field) for field in Habits._fields if field in fields}
+    return Scenario(name, steps, Habits(**habits), **fields)
+
+
+CHILD = "child"
+SUB_SAGA = Step("S", CHILD, "start", "compensate", type=StepType.SAGA)
+DIAMOND = (near("A"), far("B", after=(0,)), far("C", after=(0,)), near("D", after=(1, 2)))
+MENDED = ("start", "work", "retry", "work", "relay")
+
+SCENARIOS = [
+    scenario("local", *nears("ABC")),
+    scenario("local, failing", *nears("ABC"), refuses=("doC",)),
+    scenario("calls", *fars("ABC")),
+    scenario(
+        "calls, failing, answers lost",
+        *fars("ABC"),
+        refuses=("doC",),
+        loses=("doA", "undoB"),
+    ),
+    scenario("undo failing", far("A"), near("B"), far("C"), refuses=("doC", "undoA")),
+    scenario("both, failing", near("A"), far("B"), near("C"), refuses=("doC",), loses=("doB",)),
+    scenario("calls in a queue", *fars("AB"), busy=("doA",), concurrency=1),
+    scenario(
+        "doubt compensates",
+        far("A"),
+        far("B", on_unknown="compensate"),
+        near("C"),
+        also=frozenset({"compensated"}),
+    ),
+    scenario(
+        "doubt parks", far("A"), far("B", on_unknown="park"), near("C"), also=frozenset({"failed"})
+    ),
+    scenario(
+        "past the pivot",
+        far("A"),
+        near("P", kind=Kind.PIVOT, compensation=None),
+        far("C", kind=Kind.RETRIABLE, compensation=None),
+        busy=("doC",),
+        loses=("doC",),
+    ),
+    scenario(
+        "stopped past the pivot, retried",
+        far("A"),
+        far("P", kind=Kind.PIVOT),
+        near("C", kind=Kind.RETRIABLE),
+        refuses_once=("doC",),
+        acts=MENDED,
+    ),
+    scenario(
+        "parked, retried under a new key",
+        near("A"),
+        far("B"),
+        far("C"),
+        refuses_once=("doB",),
+        acts=MENDED,
+        details={"on_failure": "park"},
+    ),
+    scenario("undo retried", *fars("AB"), refuses=("doB",), refuses_once=("undoA",), acts=MENDED),
+    scenario(
+        "completed, then compensated",
+        near("A"),
+        far("B"),
+        acts=("start", "work", "compensate", "work", "relay"),
+    ),
+    scenario("replies", *fars("AB"), near("C"), replies=("doA", "doB"), loses=("doB",)),
+    scenario("replies, failing", *fars("AB"), refuses=("doB",), replies=("doA", "undoA")),
+    scenario(
+        "cancelled while waiting for a reply",
+        *fars("AB"),
+        near("C"),
+        replies=("doB",),
+        acts=("start", "drive", "cancel", "work", "relay"),
+        also=frozenset({"completed", "compensated"}),
+    ),
+    scenario(
+        "paused and resumed",
+        near("A"),
+        far("B"),
+        near("C"),
+        replies=("doB",),
+        acts=("start", "drive", "pause", "reply", "drive", "resume", "work", "relay"),
+    ),
+    scenario("branches", *DIAMOND, loses=("doC",)),
+    scenario("locks", near("A"), far("B", locks=("B",)), details={"locks": ("A",)}),
+    scenario(
+        "locks, failing",
+        near("A", locks=("A",)),
+        near("B", locks=("B",)),
+        far("C"),
+        refuses=("doC",),
+    ),
+    scenario(
+        "branches, one failing",
+        *DIAMOND,
+        refuses=("doC",),
+        loses=("undoB",),
+        # The other branch may not have begun by then.
+        also=frozenset({"compensated"}),
+    ),
+    scenario(
+        "branches, both failing, retried",
+        *DIAMOND,
+        refuses_once=("doB", "doC"),
+        acts=MENDED,
+        details={"on_failure": "park"},
+        # In doubt it is the old key that is asked again, and the answer is the old one.
+        also=frozenset({"failed"}),
+    ),
+    scenario("branches, replies", *DIAMOND, replies=("doB", "doC"), refuses=("doD",)),
+    scenario(
+        "a step left out", near("A"), far("B", when="input.absent"), far("C"), refuses=("doC",)
+    ),
+    scenario(
+        "doubt is asked", far("A", on_unknown="probe", probe="askA"), near("B"), loses=("doA",)
+    ),
+    scenario("a timer", far("A"), wait(StepType.TIMER, wait_s=2.0), near("B"), refuses=("doB",)),
+    scenario(
+        "a signal",
+        near("A"),
+        wait(StepType.SIGNAL, signal="go"),
+        far("B"),
+        acts=("start", "signal", "work", "relay"),
+    ),
+    scenario(
+        "a decision",
+        far("A"),
+        wait(StepType.APPROVAL),
+        far("B"),
+        acts=("start", "work", "reject:W", "work", "relay"),
+    ),
+    scenario("a sub-saga", near("A"), SUB_SAGA, far("B"), child=(far("X"), near("Y"))),
+    scenario(
+        "a sub-saga, undone",
+        far("A"),
+        SUB_SAGA,
+        near("B"),
+        child=(far("X"), near("Y")),
+        refuses=("doB",),
+    ),
+    scenario(
+        "a sub-saga, failing", near("A"), SUB_SAGA, child=(far("X"), near("Y")), refuses=("doY",)
+    ),
+    scenario(
+        "retried with another input",
+        near("A"),
+        far("B"),
+        near("C"),
+        refuses_once=("doB",),
+        acts=("start", "work", "edit", "work", "relay"),
+        details={"on_failure": "park"},
+    ),
+    scenario(
+        "skipped by hand",
+        near("A"),
+        far("B"),
+        near("C"),
+        refuses=("doB",),
+        acts=("start", "work", "skip:B", "work", "relay"),
+        details={"on_failure": "park"},
+    ),
+    scenario(
+        "behind the barrier",
+        far("A"),
+        far("B", on_unknown="compensate"),
+        near("C"),
+        barrier=True,
+        also=frozenset({"compensated"}),
+    ),
+    scenario("in batches", crowd("A"), near("B"), crowd("C"), far("D"), refuses=("doC",)),
+    scenario("in batches, undone", crowd("A"), far("B"), crowd("C"), near("D"), refuses=("doD",)),
+]

@@ -1,0 +1,197 @@
+"""What stands outside of the engine: services with a memory, and a reader of its events."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from outbox.relay_statements import Pending
+from sagas.barrier import barrier
+from sagas.barrier.exceptions import BusinessFailure as Refused
+from sagas.core.state import Direction
+from sagas.participants.answers import Answer, read_answer
+from sagas.participants.calls import BusinessFailure, Call, describe
+from tests.crashes.fuse import out, point
+
+
+class Habits(NamedTuple):
+    """What befalls which actions; everything else succeeds at once."""
+
+    # A "no" for good, and one until an operator tries again under a new key.
+    refuses: tuple[str, ...] = ()
+    refuses_once: tuple[str, ...] = ()
+    # The first answer is lost; the first attempt is not taken; the answer follows as a reply.
+    loses: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
+    replies: tuple[str, ...] = ()
+    # They keep their promise by the barrier for Django services.
+    barrier: bool = False
+
+    def refuse(self, call: Call) -> bool:
+        again = call.idempotency_key.endswith(("/2", "/3"))
+        return call.action in self.refuses or (call.action in self.refuses_once and not again)
+
+
+class Effect(NamedTuple):
+    """Something that was done: business key, step, direction."""
+
+    business_key: str
+    step: str
+    direction: str
+
+
+class World:
+    """Does each thing once per idempotency key, as participants promise, and refuses what comes
+    after its undo. It forbids nothing else: what is done under two keys is done twice."""
+
+    def __init__(self, habits: Habits) -> None:
+        self.habits = habits
+        self.done: list[Effect] = []
+        # Replies that the services still have to send, by idempotency key.
+        self.replies: dict[str, dict[str, Any]] = {}
+        self.published: list[str] = []
+        self._answers: dict[str, tuple[int, Any]] = {}
+        self._befallen: set[tuple[str, str]] = set()
+        self._undone: set[tuple[str, str]] = set()
+        self._lock = threading.Lock()
+
+    def answer(self, call: Call) -> Answer:
+        with self._lock:
+            if self._first(call, self.habits.busy):
+                return read_answer(503, b"", None)
+            status, body = self._remembered(call)
+            if self._first(call, self.habits.loses):
+                return unknown("LostAnswer")
+            return read_answer(status, json.dumps(body).encode(), None)
+
+    def _remembered(self, call: Call) -> tuple[int, Any]:
+        if call.action.startswith("ask"):
+            return self._tell(call)
+        if self.habits.barrier:
+            with out():
+                return self._through_the_barrier(call)
+        if call.idempotency_key not in self._answers:
+            self._answers[call.idempotency_key] = self._decide(call)
+        return self._answers[call.idempotency_key]
+
+    def _tell(self, call: Call) -> tuple[int, Any]:
+        """Answer a probe."""
+        status, body = self._answers.get(call.idempotency_key, (404, None))
+        if status == 200:
+            return 200, {"outcome": "succeeded", "output": body}
+        return status, {"outcome": "absent"}
+
+    def _through_the_barrier(self, call: Call) -> tuple[int, Any]:
+        try:
+            with barrier.once(call.idempotency_key) as passage:
+                if not passage.is_settled:
+                    self._do(call)
+                    passage.answer = {"did": call.action}
+        except Refused as refusal:
+            return refusal.status, refusal.answer
+        return passage.status, passage.answer
+
+    def replied(self, key: str) -> None:
+        """The engine has taken this reply: from now on the service answers at once."""
+        output = self.replies.pop(key)["output"]
+        self._answers[key] = 200, output
+
+    def _first(self, call: Call, befalls: tuple[str, ...]) -> bool:
+        mark = (call.business_key, call.action)
+        if call.action not in befalls or mark in self._befallen:
+            return False
+        self._befallen.add(mark)
+        return True
+
+    def _decide(self, call: Call) -> tuple[int, Any]:
+        if self.habits.refuse(call) or self._comes_too_late(call):
+            return 409, {"error": {"code": "no", "message": "No."}}
+        self._do(call)
+        if call.action not in self.habits.replies:
+            return 200, {"did": call.action}
+        self.replies[call.idempotency_key] = {
+            "message_id": f"reply to {call.idempotency_key}",
+            "correlation_id": call.idempotency_key,
+            "attempt": call.attempt,
+            "outcome": "succeeded",
+            "output": {"did": call.action},
+        }
+        return 202, None
+
+    def _comes_too_late(self, call: Call) -> bool:
+        return (
+            call.direction == Direction.FORWARD and (call.business_key, call.step) in self._undone
+        )
+
+    def _do(self, call: Call) -> None:
+        stands = Effect(call.business_key, call.step, Direction.FORWARD) in self.done
+        if call.direction == Direction.BACKWARD:
+            self._undone.add((call.business_key, call.step))
+            if not stands:
+                return
+        self.done.append(Effect(call.business_key, call.step, call.direction.value))
+
+
+class Line:
+    """The way to the services, in the place of the engine's HTTP client."""
+
+    world: World
+
+    def __init__(self, *, concurrency: int) -> None:
+        pass
+
+    def call(self, address: str, call: Call, **options: Any) -> Answer:
+        sent = False
+        try:
+            point(_cut)
+            answer = self.world.answer(call)
+            sent = True
+            point(_cut)
+        except ConnectionError as error:
+            if sent:
+                return unknown(type(error).__name__)
+            return Answer("failed", error=describe("NeverSent", str(error), retryable=True))
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+def _cut() -> None:
+    raise ConnectionError("the line is dead")
+
+
+def unknown(why: str) -> Answer:
+    return Answer("unknown", error=describe(why, "", retryable=True))
+
+
+class AtOnce:
+    """Makes the calls in the driver's own thread, one after the other."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
+
+    def submit(self, work: Any, *args: Any) -> None:
+        work(*args)
+
+    def shutdown(self, **options: Any) -> None:
+        pass
+
+
+class Reader:
+    """The target of the events' route."""
+
+    world: World
+
+    def send(self, target: str, messages: Sequence[Pending]) -> Mapping[int, Exception]:
+        point(_cut)
+        self.world.published += [message.message_id for message in messages]
+        point(_cut)
+        return {}
+
+
+def refuse_locally(habits: Habits, call: Call) -> None:
+    if habits.refuse(call):
+        raise BusinessFailure("No.")
