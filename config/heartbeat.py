@@ -15,7 +15,8 @@ from django.conf import settings
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-KEY = "sagadesk:heartbeat:"
+from outbox.quick_redis import key
+
 TIMEOUT_S = 0.1
 # Beat sends every 10 s; three in a row must be missing before anybody is alarmed.
 SILENT_AFTER_S = 35.0
@@ -37,7 +38,7 @@ class Pulse(NamedTuple):
 def report(part: Part) -> None:
     """Leave a sign of life; never raises for a Redis that is away, never waits over 100 ms."""
     try:
-        _connect().set(KEY + part, repr(time.time()), ex=86_400)
+        _connect().set(key_of(part), repr(time.time()), ex=86_400)
     except (redis.RedisError, OSError):
         return
 
@@ -45,12 +46,17 @@ def report(part: Part) -> None:
 def read_pulse() -> Pulse:
     """Return when beat and the workers last reported; never waits over 100 ms for an answer."""
     try:
-        values = _connect().mget([KEY + Part.BEAT, KEY + Part.WORKER])
+        values = _connect().mget([key_of(Part.BEAT), key_of(Part.WORKER)])
     except (redis.RedisError, OSError):
         return Pulse(redis_is_up=False)
     now = time.time()
     beat_s, worker_s = (None if value is None else max(0.0, now - float(value)) for value in values)
     return Pulse(redis_is_up=True, beat_s=beat_s, worker_s=worker_s)
+
+
+def key_of(part: Part) -> str:
+    """Return where Redis keeps when a part last reported."""
+    return key(f"heartbeat:{part}")
 
 
 def _connect() -> redis.Redis:

@@ -154,6 +154,7 @@ REDIS_URL = server_url(
     ("redis", "rediss", "unix"),
     default=f"unix://{SAGADESK_HOME / 'run' / 'valkey.sock'}",
 )
+REDIS_PREFIX = "sagadesk:"
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

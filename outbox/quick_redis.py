@@ -1,10 +1,13 @@
-"""Redis for those whom it must never hold up: short timeouts, and a rest after a failure."""
+"""Redis for those whom it must never hold up: short timeouts, and a rest after a failure.
+
+What is kept this way is only helpful: signs of life, wake-ups, counts. Its keys share a prefix.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -32,6 +35,7 @@ class RestingRedis:
         self.resting_until = 0.0
         self.log_after = 0.0
         self.lost = 0
+        _resting.append(self)
 
     def run(self, command: Callable[[], Any]) -> Any:
         """Return the command's answer, or None when Redis is down or was a moment ago."""
@@ -54,14 +58,44 @@ class RestingRedis:
             self.lost = 0
 
 
-@cache
+def key(name: str) -> str:
+    """Return the name under which Redis keeps something of this installation's."""
+    return f"{settings.REDIS_PREFIX}{name}"
+
+
 def client() -> redis.Redis:
+    """Return this process's connections."""
+    return _client(settings.REDIS_URL)
+
+
+def run_script(source: str, *, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """Run a Lua script, which the server is sent once."""
+    return _script(settings.REDIS_URL, source)(keys=keys, args=args)
+
+
+def forget_failures() -> None:
+    """Be as a process that has just started; for tests."""
+    for resting in _resting:
+        resting.resting_until = resting.log_after = 0.0
+        resting.lost = 0
+
+
+_resting: list[RestingRedis] = []
+
+
+@cache
+def _client(url: str) -> redis.Redis:
     # RESP2 and no library name: the fewest questions when connecting, each of which can time out.
     return redis.Redis.from_url(
-        settings.REDIS_URL,
+        url,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,
     )
+
+
+@cache
+def _script(url: str, source: str) -> Callable[..., Any]:
+    return _client(url).register_script(source)

@@ -7,15 +7,11 @@ short life and Celery beat sweeps: Redis may be lost at any moment, and with it 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
-
 from django.conf import settings
 from django.db import connection, transaction
 
 from outbox import celery_messages
-from outbox.quick_redis import RestingRedis, client
+from outbox.quick_redis import RestingRedis, client, key, run_script
 
 KEY_LIFE_MS = 1000
 # A wake-up that no worker took within this time has been overtaken by beat's sweeps.
@@ -55,7 +51,7 @@ def wake(task: str) -> bool:
     """
     message = celery_messages.build(task, expires_s=MESSAGE_LIFE_S)
     keys = [_key(task), celery_messages.queue_name()]
-    return bool(_redis.run(lambda: _script()(keys=keys, args=[KEY_LIFE_MS, message])))
+    return bool(_redis.run(lambda: run_script(_SCRIPT, keys=keys, args=[KEY_LIFE_MS, message])))
 
 
 def clear_wake(task: str) -> None:
@@ -72,9 +68,4 @@ def _is_on(task: str) -> bool:
 
 
 def _key(task: str) -> str:
-    return f"sagadesk:wake:{task}"
-
-
-@cache
-def _script() -> Callable[..., Any]:
-    return client().register_script(_SCRIPT)
+    return key(f"wake:{task}")

@@ -12,9 +12,9 @@ import time
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from outbox.quick_redis import RestingRedis, client
+from outbox.quick_redis import RestingRedis, client, key
 
-KEY = "sagadesk:missing"
+KEY = "missing"
 KEY_LIFE_S = 86_400
 REPORT_EVERY_S = 1.0
 # What is still missing is met again within a minute.
@@ -68,7 +68,7 @@ def report() -> None:
 
 def reports() -> list[Report]:
     """Return what workers have missed lately, the longest missing first."""
-    stored = _redis.run(lambda: client().hgetall(KEY)) or {}
+    stored = _redis.run(lambda: client().hgetall(key(KEY))) or {}
     now = time.time()
     rows = [
         Report(_decode(field), since)
@@ -83,20 +83,19 @@ def forget() -> None:
     global _reported_at
     _noted.clear()
     _reported_at = float("-inf")
-    _redis.resting_until = 0.0
 
 
 def _write(noted: list[Missing]) -> None:
     now = time.time()
     fields = [json.dumps(missing) for missing in noted]
     # Two workers that write at once write the same, but for a moment.
-    stored = client().hmget(KEY, fields)
+    stored = client().hmget(key(KEY), fields)
     values: dict[Any, Any] = {
         field: json.dumps([_since(value, now), now])
         for field, value in zip(fields, stored, strict=True)
     }
-    client().hset(KEY, mapping=values)
-    client().expire(KEY, KEY_LIFE_S)
+    client().hset(key(KEY), mapping=values)
+    client().expire(key(KEY), KEY_LIFE_S)
 
 
 def _since(stored: bytes | str | None, now: float) -> float:

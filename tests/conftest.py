@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+import redis
+from django.conf import settings
 from django.utils import translation
 
+from outbox import quick_redis
 from sagas import catalogue, missing
 from sagas.engine.driver import Driver
-from sagas.participants import figures, local, shared_limits
+from sagas.participants import local
 
 
 @pytest.fixture(autouse=True)
@@ -19,25 +22,27 @@ def _forget_between_tests() -> Iterator[None]:
     actions = dict(local._actions)
     catalogue.forget_compiled()
     missing.forget()
+    quick_redis.forget_failures()
     yield
     catalogue.forget_compiled()
     local._actions.clear()
     local._actions.update(actions)
 
 
+@pytest.fixture(scope="session")
+def _place_in_redis() -> Iterator[str]:
+    """A prefix for the keys of these tests, of which none is left behind."""
+    prefix = f"sagadesk:test:{uuid4().hex}:"
+    server = redis.Redis.from_url(settings.REDIS_URL)
+    yield prefix
+    for key in server.scan_iter(f"{prefix}*", count=1_000):
+        server.delete(key)
+
+
 @pytest.fixture(autouse=True)
-def _know_nothing_of_participants(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Breakers that one test has opened are closed for the next: Redis has a place for each."""
-    place = f"sagadesk:test:{uuid4().hex}:"
-    for module, name in (
-        (shared_limits, "PREFIX"),
-        (figures, "LIMITS_PREFIX"),
-        (figures, "PREFIX"),
-    ):
-        kind = "calls:" if (module, name) == (figures, "PREFIX") else "participant:"
-        monkeypatch.setattr(module, name, place + kind)
-    for module in (shared_limits, figures):
-        monkeypatch.setattr(module, "LIFE_S", 120)
+def _redis_knows_nothing(_place_in_redis: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test leaves in Redis (an open breaker, a report) is nothing to the next."""
+    monkeypatch.setattr(settings, "REDIS_PREFIX", f"{_place_in_redis}{uuid4().hex}:")
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
-from outbox.quick_redis import RestingRedis, client
+from outbox.quick_redis import RestingRedis, client, key
 
 WINDOW_S = 60
 
@@ -31,7 +31,7 @@ class PerMinute(BaseThrottle):
         if not limit:
             return True
         window = int(time.time() // WINDOW_S)
-        count = _redis.run(lambda: _count(f"sagadesk:requests:{caller}:{window}"))
+        count = _redis.run(lambda: _count(key(f"requests:{caller}:{window}")))
         return count is None or count <= limit
 
     def wait(self) -> float:
@@ -39,9 +39,9 @@ class PerMinute(BaseThrottle):
         return WINDOW_S - time.time() % WINDOW_S
 
 
-def _count(key: str) -> int:
+def _count(place: str) -> int:
     with client().pipeline(transaction=False) as pipeline:
-        pipeline.incr(key)
-        pipeline.expire(key, 2 * WINDOW_S)
+        pipeline.incr(place)
+        pipeline.expire(place, 2 * WINDOW_S)
         count, _ = pipeline.execute()
     return int(count)

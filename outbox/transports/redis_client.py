@@ -39,11 +39,15 @@ def is_refusal(text: str) -> bool:
     return text.startswith(_REFUSALS)
 
 
-@cache
 def client() -> redis.Redis:
-    """Return this process's connection; it tries nothing twice, which is the relay's to decide."""
+    """Return this process's connections; they try nothing twice, which is the relay's to decide."""
+    return _client(settings.REDIS_URL)
+
+
+@cache
+def _client(url: str) -> redis.Redis:
     return redis.Redis.from_url(
-        settings.REDIS_URL,
+        url,
         socket_timeout=TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         retry=Retry(NoBackoff(), 0),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
@@ -48,7 +47,7 @@ class RedisStream:
         for m in messages:
             arguments += (m.message_id, m.type, m.key, m.time, m.headers, m.payload)
         with reachable():
-            report = _script()(keys=[target], args=arguments)
+            report = client().register_script(_SCRIPT)(keys=[target], args=arguments)
         return {
             int(position): _as_error(text.decode(errors="replace"))
             for position, text in zip(report[::2], report[1::2], strict=True)
@@ -59,8 +58,3 @@ def _as_error(text: str) -> Exception:
     if is_refusal(text):
         return Unavailable(f"Redis takes nothing: {text}")
     return redis.ResponseError(text)
-
-
-@cache
-def _script() -> Callable[..., Any]:
-    return client().register_script(_SCRIPT)

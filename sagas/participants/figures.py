@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
 from math import log2
 from typing import Any, NamedTuple
 
-from outbox.quick_redis import RestingRedis, client
+from outbox.quick_redis import RestingRedis, client, key, run_script
 from sagas.participants.breaker import State
-from sagas.participants.shared_limits import PREFIX as LIMITS_PREFIX
+from sagas.participants.shared_limits import key_of
 
-PREFIX = "sagadesk:calls:"
 # How far back a page looks, and how long Redis remembers.
 MINUTES = 5
 LIFE_S = 60 * (MINUTES + 5)
@@ -56,8 +54,8 @@ class Figures:
             args.append(len(counts))
             for field, count in counts.items():
                 args += [field, count]
-        keys = [PREFIX + name for name in counted]
-        resting.run(lambda: _script()(keys=keys, args=args))
+        keys = [_key(name) for name in counted]
+        resting.run(lambda: run_script(_SCRIPT, keys=keys, args=args))
 
 
 def bucket_of(seconds: float) -> int:
@@ -82,9 +80,8 @@ end
 """
 
 
-@cache
-def _script() -> Callable[..., Any]:
-    return client().register_script(_SCRIPT)
+def _key(name: str) -> str:
+    return key(f"calls:{name}")
 
 
 class Condition(NamedTuple):
@@ -119,9 +116,9 @@ def read_conditions(resets: dict[str, float]) -> dict[str, Condition] | None:
     def read() -> Any:
         with client().pipeline(transaction=False) as pipe:
             for name in resets:
-                pipe.hgetall(LIMITS_PREFIX + name)
+                pipe.hgetall(key_of(name))
                 for minute in minutes:
-                    pipe.hgetall(f"{PREFIX}{name}:{minute}")
+                    pipe.hgetall(f"{_key(name)}:{minute}")
             return pipe.execute()
 
     rows = resting.run(read)

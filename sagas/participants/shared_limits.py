@@ -7,13 +7,11 @@ has in the air, with the end of that worker's lease: what a killed worker had is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
-from outbox.quick_redis import RestingRedis, client
+from outbox.quick_redis import RestingRedis, key, run_script
 
-PREFIX = "sagadesk:participant:"
 # A participant that nobody calls for so long is forgotten.
 LIFE_S = 86_400
 
@@ -28,11 +26,11 @@ def exchange(
 
     Returns for each: calls granted, state of the breaker, µs to wait, workers, change, why.
     """
-    keys = [PREFIX + name for name, _ in reports]
+    keys = [key_of(name) for name, _ in reports]
     args: list[Any] = [worker, int(lease_s * 1e6), LIFE_S]
     for _, numbers in reports:
         args += numbers
-    answers = resting.run(lambda: _script()(keys=keys, args=args))
+    answers = resting.run(lambda: run_script(_SCRIPT, keys=keys, args=args))
     if answers is None:
         return None
     return [
@@ -41,9 +39,9 @@ def exchange(
     ]
 
 
-@cache
-def _script() -> Callable[..., Any]:
-    return client().register_script(_SCRIPT)
+def key_of(name: str) -> str:
+    """Return where Redis keeps what it knows of a participant."""
+    return key(f"participant:{name}")
 
 
 # The rules of breaker.Breaker and limits.AloneLimits; tests hold the two together.

@@ -15,7 +15,7 @@ from sagas.participants.figures import Figures
 from sagas.participants.limits import Policy
 from tests.api.builders import V1, error_of, make_client
 from tests.builders import make_saga, store
-from tests.sagas.limiting import Together, forget_redis
+from tests.sagas.limiting import Together
 
 pytestmark = pytest.mark.django_db
 
@@ -226,7 +226,6 @@ def test_limits_need_their_own_permission() -> None:
 
 
 def test_the_condition_of_participants_is_shown(api: APIClient) -> None:
-    forget_redis()
     make_participant()
     make_participant("Stock")
     counted = Figures()
@@ -240,4 +239,3 @@ def test_the_condition_of_participants_is_shown(api: APIClient) -> None:
     assert bank["since"]
     assert 0.1 < bank["p50_s"] < 0.3
     assert (stock["breaker"], stock["in_flight"], stock["p50_s"]) == ("closed", 0, None)
-    forget_redis()

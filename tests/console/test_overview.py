@@ -26,7 +26,7 @@ NO_REDIS = "redis://127.0.0.1:9/0"
 def silence(db: None) -> None:
     """Nobody has ever reported."""
     client = redis.Redis.from_url(settings.REDIS_URL)
-    client.delete(heartbeat.KEY + Part.BEAT, heartbeat.KEY + Part.WORKER)
+    client.delete(heartbeat.key_of(Part.BEAT), heartbeat.key_of(Part.WORKER))
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_silent_beat_and_workers_are_named(admin: Client, silence: None) -> None
 
 def test_last_report_is_told(admin: Client, life: None) -> None:
     client = redis.Redis.from_url(settings.REDIS_URL)
-    client.set(heartbeat.KEY + Part.WORKER, time.time() - 40)
+    client.set(heartbeat.key_of(Part.WORKER), time.time() - 40)
 
     text = words(admin.get("/"))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
@@ -15,7 +13,7 @@ from sagas.participants.figures import Figures
 from sagas.participants.limits import Policy
 from tests.builders import make_participant
 from tests.console.builders import make_operator, order, words
-from tests.sagas.limiting import NAME, Together, forget_redis
+from tests.sagas.limiting import NAME, Together
 
 PAGE = f"/participants/{NAME}/"
 FIELDS = {
@@ -26,13 +24,6 @@ FIELDS = {
     "breaker_window_s": "60",
     "breaker_open_s": "5",
 }
-
-
-@pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    forget_redis()
-    yield
-    forget_redis()
 
 
 @pytest.fixture

@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import pytest
-import redis
-from django.conf import settings
 from django.test import Client
 
 from sagas import catalogue, missing
-from sagas.missing import KEY, Kind, Missing
+from sagas.missing import Kind, Missing
 from sagas.models import Definition, Saga
 from tests.builders import make_participant, make_step
 from tests.console.builders import make_operator, make_saga, words
-
-
-@pytest.fixture(autouse=True)
-def _no_reports() -> None:
-    redis.Redis.from_url(settings.REDIS_URL).delete(KEY)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from dlq import reprocessing
 from dlq.exceptions import LetterChanged, LetterNotFound, LetterSettled
 from dlq.models import DeadLetter
 from dlq.reprocessing import Outcome, register_handler, reprocess, reprocess_batch
+from outbox import quick_redis
 from outbox.models import Delivery, Message
 from outbox.relay import drain
 from outbox.uuid7 import uuid7
@@ -82,7 +83,7 @@ def test_an_outage_leaves_it_reprocessing_until_it_is_published(transport):
 @pytest.mark.django_db(transaction=True)
 def test_reprocessing_wakes_the_relay(transport, redis_server):
     [dead] = kill_numbers(transport, 1)
-    redis_server.delete("sagadesk", "sagadesk:wake:outbox.relay")
+    redis_server.delete("sagadesk", quick_redis.key("wake:outbox.relay"))
 
     reprocess(dead.pk, actor=None)
 

@@ -8,8 +8,8 @@ import pytest
 import redis
 from django.conf import settings
 
-from outbox import breaker, quick_redis, waking
-from outbox.transports import TRANSPORTS, redis_client, redis_stream
+from outbox import breaker, quick_redis
+from outbox.transports import TRANSPORTS
 from tests.outbox.builders import ScriptedTransport, make_lanes
 
 
@@ -21,9 +21,7 @@ def redis_server() -> redis.Redis:
 def forget_processes_memory() -> None:
     """Be a process that has just started: no resting routes, no connections."""
     breaker._breakers.clear()
-    waking._redis.resting_until = waking._redis.log_after = 0
-    for cached in (quick_redis.client, waking._script, redis_client.client, redis_stream._script):
-        cached.cache_clear()
+    quick_redis.forget_failures()
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import connection, connections, transaction
 
+from outbox import quick_redis
 from outbox.models import Delivery, Lane, Message, Receipt, Route
 from outbox.publishing import NewMessage, publish, publish_many
 from outbox.relay import drain, relay_once
@@ -149,7 +150,7 @@ def test_work_left_at_the_end_of_the_time_wakes_the_relay(settings, transport, r
     settings.OUTBOX_BATCH_SIZE = 1
     make_route()
     publish_numbers(1, 2, 3)
-    redis_server.delete("sagadesk:wake:outbox.relay", "sagadesk")
+    redis_server.delete(quick_redis.key("wake:outbox.relay"), "sagadesk")
 
     assert drain(budget_s=0) == 1
 
@@ -159,9 +160,9 @@ def test_work_left_at_the_end_of_the_time_wakes_the_relay(settings, transport, r
 def test_the_task_clears_its_flag_before_it_reads(transport, redis_server):
     make_route()
     publish_numbers(1)
-    redis_server.set("sagadesk:wake:outbox.relay", 1)
+    redis_server.set(quick_redis.key("wake:outbox.relay"), 1)
     seen = []
-    transport.before = lambda: seen.append(redis_server.get("sagadesk:wake:outbox.relay"))
+    transport.before = lambda: seen.append(redis_server.get(quick_redis.key("wake:outbox.relay")))
 
     relay()
 

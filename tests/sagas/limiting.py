@@ -7,30 +7,17 @@ from typing import Any
 import redis
 from django.conf import settings
 
-from outbox import quick_redis
-from sagas.participants import figures, shared_limits
+from sagas.participants import shared_limits
 from sagas.participants.limits import AloneLimits, Limits, Policy, Report, Verdict
 
 NAME = "Bank"
 LEASE_S = 30.0
 
 
-def forget_redis() -> None:
-    """Be a process that has just started, with nothing known of any participant."""
-    for resting in (shared_limits.resting, figures.resting):
-        resting.resting_until = resting.log_after = 0
-    for cached in (quick_redis.client, shared_limits._script, figures._script):
-        cached.cache_clear()
-    server = redis.Redis.from_url(settings.REDIS_URL)
-    for pattern in (shared_limits.PREFIX, figures.PREFIX):
-        if keys := server.keys(f"{pattern}*"):
-            server.delete(*keys)
-
-
 def let_redis_pass(seconds: float, name: str = NAME) -> None:
     """Move every time that Redis knows of a participant into the past."""
     server = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True)
-    key = shared_limits.PREFIX + name
+    key = shared_limits.key_of(name)
     us = int(seconds * 1e6)
     for field, value in server.hgetall(key).items():  # type: ignore[union-attr]
         if field in ("since", "until", "began", "next_at", "probe_until"):

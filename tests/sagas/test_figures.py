@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,16 +15,9 @@ from sagas.participants import figures
 from sagas.participants.breaker import BreakerRules, State
 from sagas.participants.figures import LAST_BUCKET, Condition, Figures, bucket_of, read_conditions
 from sagas.participants.limits import Policy
-from tests.sagas.limiting import LEASE_S, NAME, Together, forget_redis
+from tests.sagas.limiting import LEASE_S, NAME, Together
 
 OPENS = Policy(breaker=BreakerRules(failures=1, open_s=10.0))
-
-
-@pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    forget_redis()
-    yield
-    forget_redis()
 
 
 def condition(reset_at: float = 0.0) -> Condition:
@@ -70,7 +62,7 @@ def test_minutes_long_past_do_not_count() -> None:
     one.count(NAME, 0.010, False)
     one.hand_in()
     server = redis.Redis.from_url(project_settings.REDIS_URL)
-    [key] = server.keys(f"{figures.PREFIX}{NAME}:*")  # type: ignore[misc]
+    [key] = server.keys(quick_redis.key(f"calls:{NAME}:*"))  # type: ignore[misc]
     prefix, minute = key.decode().rsplit(":", 1)
 
     server.rename(key, f"{prefix}:{int(minute) - figures.MINUTES - 1}")
@@ -126,8 +118,6 @@ def test_without_redis_nothing_is_known_and_nothing_breaks(settings: Any) -> Non
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    quick_redis.client.cache_clear()
-    figures._script.cache_clear()
     one = Figures()
     one.count(NAME, 0.010, False)
 

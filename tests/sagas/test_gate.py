@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,19 +13,12 @@ from sagas.engine.statements import Lined
 from sagas.participants.answers import Answer
 from sagas.participants.breaker import BreakerRules
 from sagas.participants.limits import Limits, Policy
-from tests.sagas.limiting import LEASE_S, forget_redis, let_redis_pass
+from tests.sagas.limiting import LEASE_S, let_redis_pass
 
 FREE = Policy()
 THREE_IN_A_ROW = Policy(breaker=BreakerRules(failures=3, open_s=10.0))
 DONE = Answer("succeeded")
 BROKEN = Answer("failed", error={"class": "HTTP503", "retryable": True})
-
-
-@pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    forget_redis()
-    yield
-    forget_redis()
 
 
 def make_gate(slots: int = 8, *, room: int = 40) -> Gate:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -29,18 +28,10 @@ from tests.builders import (
     store,
 )
 from tests.sagas.http_service import Got, HttpService, Reply
-from tests.sagas.limiting import forget_redis
 
 pytestmark = pytest.mark.django_db
 
 BUSY = Reply(503, {})
-
-
-@pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    forget_redis()
-    yield
-    forget_redis()
 
 
 def make_http(service: HttpService, name: str = "Service", **overrides: object) -> Participant:

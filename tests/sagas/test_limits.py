@@ -5,26 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from outbox import quick_redis
 from sagas.participants import shared_limits
 from sagas.participants.breaker import BreakerRules, State, is_outage
 from sagas.participants.limits import Limits, Policy, Report
-from tests.sagas.limiting import LEASE_S, NAME, Alone, Together, forget_redis
+from tests.sagas.limiting import LEASE_S, NAME, Alone, Together
 
 THREE_IN_A_ROW = Policy(breaker=BreakerRules(failures=3, open_s=10.0))
 HALF_OF_THEM = Policy(breaker=BreakerRules(ratio=50, window_s=30.0, open_s=10.0))
-
-
-@pytest.fixture(autouse=True)
-def _clean_redis() -> Iterator[None]:
-    forget_redis()
-    yield
-    forget_redis()
 
 
 @pytest.fixture(params=[Together, Alone])
@@ -270,8 +261,6 @@ def test_a_dead_redis_holds_nobody_up(settings: Any, caplog: pytest.LogCaptureFi
     assert workers.tell(policy, "one").workers == 2
     with socket.create_server(("127.0.0.1", 0)) as hung:
         settings.REDIS_URL = f"redis://127.0.0.1:{hung.getsockname()[1]}/0"
-        quick_redis.client.cache_clear()
-        shared_limits._script.cache_clear()
         began = time.perf_counter()
 
         verdicts = [workers.tell(policy, "one", wanted=9), workers.tell(policy, "one", wanted=9)]

@@ -8,26 +8,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import redis
-from django.conf import settings as django_settings
 
-from outbox import quick_redis
 from sagas import catalogue, missing
 from sagas.checking import check_sagas
 from sagas.engine.driver import Driver
 from sagas.exceptions import DefinitionUnreadable
-from sagas.missing import KEY, Kind, Missing
+from sagas.missing import Kind, Missing
 from sagas.models import Definition, Saga
 from sagas.participants import local
 from sagas.waiting import waiting
 from tests.builders import Script, drive_on, let_pass, make_saga, make_step, no, store
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _no_reports() -> None:
-    redis.Redis.from_url(django_settings.REDIS_URL).delete(KEY)
 
 
 def make_newer(name: str = "newer") -> Saga:
@@ -176,10 +168,8 @@ def test_without_redis_nothing_is_told_and_nobody_is_held_up(settings: Any) -> N
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         settings.REDIS_URL = f"redis://127.0.0.1:{closed.getsockname()[1]}/0"
-        quick_redis.client.cache_clear()
         missing.note(Missing(Kind.ACTION, "A", "do"))
 
         missing.report()
 
         assert missing.reports() == []
-    quick_redis.client.cache_clear()

@@ -13,7 +13,6 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from dlq.models import DeadLetter
-from outbox.transports import redis_client
 from sagas import reply_consumer
 from sagas.engine.driver import Driver
 from sagas.models import Saga
@@ -30,7 +29,6 @@ STREAM = "sagadesk:replies"
 def server() -> Iterator[redis.Redis]:
     server = redis.Redis.from_url(settings.REDIS_URL)
     server.delete(STREAM)
-    redis_client.client.cache_clear()
     yield server
     server.delete(STREAM)
 

@@ -8,9 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.conf import settings as django_settings
 from django.db import OperationalError, connection
-from redis import Redis
 
 from sagas import missing
 from sagas.engine import running
@@ -121,7 +119,6 @@ def test_a_full_batch_calls_a_helper_and_each_saga_runs_once(settings: Any) -> N
 
 def test_a_worker_tells_what_it_does_not_know() -> None:
     """Edge case 26."""
-    Redis.from_url(django_settings.REDIS_URL).delete(missing.KEY)
     make_saga(store(make_step("A")))
 
     drive_due()
