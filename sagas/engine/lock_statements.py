@@ -94,9 +94,14 @@ SET saga_id = given.saga_id, step = given.step, taken_at = clock_timestamp()
 FROM given WHERE held.name = given.name
 """
 
-FREE = """
-SELECT name FROM unnest(%b::text[]) AS awaited(name)
-WHERE NOT EXISTS (SELECT FROM sagas_sagalock AS held WHERE held.name = awaited.name)
+# Who would get these locks if somebody gave them back now, where nobody holds them.
+LEFT_WAITING = """
+SELECT heir.saga_id FROM unnest(%b::text[]) AS free(name) CROSS JOIN LATERAL (
+    SELECT wait.saga_id FROM sagas_lockwait AS wait JOIN sagas_saga AS s ON s.id = wait.saga_id
+    WHERE wait.name = free.name AND s.status = 'running' AND NOT s.paused
+    ORDER BY wait.since, wait.saga_id LIMIT 1
+) AS heir
+WHERE NOT EXISTS (SELECT FROM sagas_sagalock AS held WHERE held.name = free.name)
 """
 
 SET_FREE = "DELETE FROM sagas_sagalock WHERE name = ANY(%b::text[])"
@@ -170,9 +175,9 @@ def inherit(places: Sequence[Place]) -> None:
     _run(INHERIT, *_columns(places))
 
 
-def free(names: Collection[str]) -> set[str]:
-    """Return those locks that nobody holds."""
-    return {name for (name,) in _rows(FREE, list(names))}
+def left_waiting(names: Collection[str]) -> set[uuid.UUID]:
+    """Return who has waited longest for each of these locks that nobody holds."""
+    return {saga_id for (saga_id,) in _rows(LEFT_WAITING, list(names))}
 
 
 def set_free(names: Sequence[str]) -> None:

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from django.db import transaction
+
 from sagas.core import happenings as h
 from sagas.core.definition import OnLocked
 from sagas.core.expressions import ExpressionError
@@ -23,11 +25,11 @@ from sagas.engine import deadlocks
 from sagas.engine import lock_statements as statements
 from sagas.engine.held import Change, Held
 from sagas.engine.lock_statements import Edge, Place
-from sagas.engine.waking import wake_driver_on_commit
+from sagas.engine.waking import wake_driver, wake_driver_on_commit
 from sagas.participants.calls import describe
 
-# Two sagas that begin to wait at the same moment do not see each other, and neither does one that
-# gives a lock back at that moment; so everybody looks once more after this time.
+# Two sagas that begin to wait at the same moment do not see each other, be it in a circle; so
+# everybody looks once more after this time.
 SECOND_LOOK_S = 1.0
 # Somebody is taking a lock at this moment; who gets it is known by then.
 BUSY_S = 0.5
@@ -203,25 +205,45 @@ def settle(changes: Iterable[Change], victims: Collection[uuid.UUID] = ()) -> bo
     left = [(change.held.id, name) for change in changes for name in _left(change)]
     if left:
         statements.stop_waiting(left)
-    freed = _freed_meanwhile(changes)
-    due = bool(victims or freed) and bool(statements.make_due({*victims, *freed}))
+    due = bool(victims) and bool(statements.make_due(victims))
     ended = [change.held.id for change in changes if _gives_back(change)]
-    return (bool(ended) and hand_over(ended)) or due
+    handed = bool(ended) and hand_over(ended)
+    if waits := {name for change in changes for name in _waits(change)}:
+        _wake_next_on_commit(waits)
+    return handed or due
 
 
-def _freed_meanwhile(changes: Iterable[Change]) -> list[uuid.UUID]:
-    """Return sagas that wait for what was given back while we were looking at them.
+def _waits(change: Change) -> set[str]:
+    """Return the locks that a saga, which nobody goes on with, has been told to wait for."""
+    if not change.wishes or change.goes_on:
+        return set()
+    return awaited(change.held.definition, change.state)
 
-    Whoever gave it back could not make them due, or did not see them in the queue.
+
+def _wake_next_on_commit(names: Collection[str]) -> None:
+    """Look after the commit whether somebody waits for these locks although they are free.
+
+    Whoever gives a lock back cannot see a waiter that is not committed, and the waiter takes a lock
+    for held as long as that is not committed. As both look after their commit, the second one sees
+    what the first one has done; nobody waits for anybody's transaction.
     """
-    waiting = [
-        (change.held.id, name)
-        for change in changes
-        if change.wishes and not change.goes_on
-        for name in awaited(change.held.definition, change.state)
-    ]
-    names = statements.free({name for _, name in waiting}) if waiting else set()
-    return [saga_id for saga_id, name in waiting if name in names]
+
+    # No partial: Django reads the name of a robust hook that fails.
+    def wake() -> None:
+        wake_next(names)
+
+    transaction.on_commit(wake, robust=True)
+
+
+def wake_next(names: Collection[str]) -> None:
+    """Make due who waits longest for each of these locks, where nobody holds it.
+
+    One that somebody is looking at at this moment is left alone: that one comes here, too, after
+    its commit.
+    """
+    waiting = statements.left_waiting(names)
+    if waiting and statements.make_due(waiting):
+        wake_driver()
 
 
 def _left(change: Change) -> set[str]:
@@ -258,4 +280,5 @@ def hand_over(saga_ids: Sequence[uuid.UUID], name: str | None = None) -> bool:
         free = [row.name for row in rows if row.saga_id is None]
         if free:
             statements.set_free(free)
+            _wake_next_on_commit(free)
     return handed

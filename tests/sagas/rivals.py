@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Semaphore, get_ident
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -41,6 +42,48 @@ def rival() -> Iterator[Rival]:
         yield other
     finally:
         other.close()
+
+
+class Stepper:
+    """Work on a connection of its own that goes on from one `pause` to the next."""
+
+    def __init__(self, other: Rival, work: Callable[[], Any]) -> None:
+        self._go, self._stopped = Semaphore(0), Semaphore(0)
+        self._thread = 0
+        self._has_ended = False
+        self._done = other.begin(lambda: self._work(work))
+
+    @property
+    def is_mine(self) -> bool:
+        """Say whether whoever asks is this work itself."""
+        return get_ident() == self._thread
+
+    def step(self) -> None:
+        """Let it work up to its next pause or its end; after that, do nothing."""
+        if self._has_ended:
+            return
+        self._go.release()
+        assert self._stopped.acquire(timeout=20)
+        if self._has_ended:
+            self._done.result(20)
+
+    def finish(self) -> None:
+        while not self._has_ended:
+            self.step()
+
+    def pause(self) -> None:
+        """Called by the work itself."""
+        self._stopped.release()
+        assert self._go.acquire(timeout=20)
+
+    def _work(self, work: Callable[[], Any]) -> None:
+        assert self._go.acquire(timeout=20)
+        self._thread = get_ident()
+        try:
+            work()
+        finally:
+            self._has_ended = True
+            self._stopped.release()
 
 
 def order_from_elsewhere(verb: Verb, saga: Saga, **details: Any) -> None:

@@ -742,6 +742,7 @@ def test_a_lock_that_is_given_back_while_somebody_looks_at_the_queue_is_not_lost
         monkeypatch.setattr(recording, "write", let_the_first_end)
         driver.drive()
 
+    driver.drive()
     assert status_of(first) == "completed"
     assert holders() == {"order:1": second.pk}
 
