@@ -63,9 +63,13 @@ def check_message(message: NewMessage) -> None:
     encode_headers(message.headers)
 
 
-def encode_payload(payload: Any) -> str:
-    """Return the payload as JSON; raises PayloadTooLarge or MessageRefused."""
-    return _encode(payload, field="payload", limit=settings.OUTBOX_MAX_PAYLOAD_BYTES)
+def encode_payload(payload: Any, *, limit: int | None = None) -> str:
+    """Return the payload as JSON; raises PayloadTooLarge or MessageRefused.
+
+    `limit` is the setting OUTBOX_MAX_PAYLOAD_BYTES, for those who have read it already.
+    """
+    limit = settings.OUTBOX_MAX_PAYLOAD_BYTES if limit is None else limit
+    return _encode(payload, field="payload", limit=limit)
 
 
 def encode_headers(headers: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
+from django.conf import settings
 from django.db import connection
 
 from outbox.messages import NewMessage, check_name, encode_headers, encode_payload, lane_of
@@ -57,11 +58,12 @@ def insert_messages(cursor: psycopg.Cursor[Any], messages: Sequence[NewMessage])
     answer. The caller wakes the relay on commit. Raises MessageRefused before anything is sent.
     """
     ids, types, keys, payloads, headers, sagas, lanes = [], [], [], [], [], [], []
+    limit = settings.OUTBOX_MAX_PAYLOAD_BYTES
     for message in messages:
         ids.append(message.id)
         types.append(check_name(message.type, field="type"))
         keys.append(check_name(message.key, field="key"))
-        payloads.append(encode_payload(message.payload))
+        payloads.append(encode_payload(message.payload, limit=limit))
         headers.append(encode_headers(message.headers))
         sagas.append(message.saga_id)
         lanes.append(lane_of(message.key))

@@ -52,19 +52,20 @@ def messages_of(
 ) -> list[NewMessage]:
     """Return the messages that these entries call for; `state` is the state after them."""
     messages = []
+    key = str(saga_id)
     for entry in entries:
         type_ = _TYPES.get(entry.kind)
         # An undo that will be tried again has not failed yet.
         if type_ is None or (entry.step is not None and entry.data["wake_at"] is not None):
             continue
         payload = {
-            "saga_id": str(saga_id),
+            "saga_id": key,
             "definition": definition.name,
             "version": definition.version,
             "business_key": business_key,
         } | _details(definition, entry, state)
         headers = {"traceparent": traceparent} if traceparent else {}
-        messages.append(NewMessage(type_, str(saga_id), payload, headers, saga_id))
+        messages.append(NewMessage(type_, key, payload, headers, saga_id))
     return messages
 
 

@@ -13,6 +13,7 @@ from sagas.core.evolving import evolve, fold
 from sagas.core.expressions import ExpressionError
 from sagas.core.journal import Entry, Kind
 from sagas.core.mapping import apply
+from sagas.core.moves import TO_BE_DONE
 from sagas.core.orders import entries_of
 from sagas.core.retrying import after_probe_at, next_attempt_at
 from sagas.core.state import (
@@ -28,6 +29,7 @@ from sagas.core.undo import pivot_passed, undo_set
 
 # A tuple: a union would be built anew at every question.
 _RESULTS = (h.Succeeded, h.Failed, h.Unknown, h.Accepted, h.Waiting)
+_IN_HAND = frozenset({StepStatus.RUNNING, StepStatus.WAITING})
 _FORWARD_KINDS = (Kind.STEP_SUCCEEDED, Kind.STEP_FAILED, Kind.STEP_UNKNOWN, Kind.STEP_WAITING)
 _BACKWARD_KINDS = (Kind.UNDO_SUCCEEDED, Kind.UNDO_FAILED, Kind.UNDO_UNKNOWN, Kind.UNDO_WAITING)
 
@@ -80,11 +82,11 @@ def is_expected(state: SagaState, result: h.Result) -> bool:
                 not step.sent and result.attempt == step.undo_attempt + 1
             )
         return result.attempt == step.undo_attempt + 1 and result.step in undo_set(state)
-    if step.status in (StepStatus.RUNNING, StepStatus.WAITING):
+    if step.status in _IN_HAND:
         return result.attempt == step.attempt
     return (
         state.status == SagaStatus.RUNNING
-        and step.status in (StepStatus.PENDING, StepStatus.FAILED, StepStatus.UNKNOWN)
+        and step.status in TO_BE_DONE
         and result.attempt == step.attempt + 1
     )
 
@@ -167,8 +169,7 @@ def _reply_overdue(
     step, step_state = definition.steps[index], state.steps[index]
     if step_state.status == StepStatus.WAITING and step_state.waits_for in IDLE_WAITS:
         return [_wait_over(step, step_state, happening)]
-    limit = step.timeout_s
-    message = f"The participant accepted the command and did not reply within {limit:g} s."
+    message = f"No reply came within {step.timeout_s:g} s."
     if step_state.waits_for == WaitsFor.SAGA:
         message = f"The saga that it had started did not end within {step.within_s:g} s."
     error = {"class": "ReplyTimeout", "message": message, "retryable": True}

@@ -17,7 +17,8 @@ def evolve(state: SagaState, entry: Entry) -> SagaState:
         if change_step is not None:
             steps = list(state.steps)
             steps[entry.step] = change_step(state, steps[entry.step], entry)
-            state = state._replace(steps=tuple(steps), version=version)
+            # What `_replace` does, in a third of the time.
+            state = SagaState(state.status, tuple(steps), version, *state[3:])
             if state.timeout_s is not None and state.deadline is None:
                 state = _set_deadline(state, entry.at)
             follow_up = _FOLLOW_UPS.get(entry.kind)

@@ -25,10 +25,11 @@ def document(
 
 def outputs(definition: Definition, state: SagaState) -> dict[str, Any]:
     """Return what the steps that succeeded have returned, by step name."""
+    steps = definition.steps
     return {
-        step.name: step_state.output
-        for step, step_state in zip(definition.steps, state.steps, strict=True)
-        if step_state.output is not None and step_state.status != StepStatus.PENDING
+        steps[index].name: step.output
+        for index, step in enumerate(state.steps)
+        if step.output is not None and step.status != StepStatus.PENDING
     }
 
 

@@ -16,7 +16,7 @@ from sagas.core.state import (
 
 
 def _order(state: SagaState, step: StepState) -> int:
-    return step.order or 1 + max(other.order for other in state.steps)
+    return step.order or 1 + max([other.order for other in state.steps])
 
 
 def _step_sent(state: SagaState, step: StepState, entry: Entry) -> StepState:

@@ -43,6 +43,11 @@ class Held:
     # It takes locks at all; and those that it is known to hold.
     locking: bool = False
     locks: frozenset[str] = frozenset()
+    # The id as text, which every call and key has in it.
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = str(self.id)
 
     @classmethod
     def of(cls, row: DueRow, definition: Definition) -> Held:
@@ -70,7 +75,7 @@ class Held:
             action=step.probe if run.probe else action,
             direction=run.direction,
             attempt=run.attempt,
-            idempotency_key=idempotency_key(self.id, step.name, run),
+            idempotency_key=idempotency_key(self.name, step.name, run),
             deadline=to_datetime(now + step.timeout_s),
             input=self.input_of(state, run, now=now),
             outputs=mapping.outputs(self.definition, state),
@@ -87,7 +92,7 @@ class Held:
         step = self.definition.steps[run.step]
         if not (state.editions or step.when or step.input or step.type in WAITS):
             return Ready(self.input)
-        saga = {"id": str(self.id), "business_key": self.business_key}
+        saga = {"id": self.name, "business_key": self.business_key}
         return prepare(self.definition, state, run, now, (self.input, saga))
 
 
@@ -162,11 +167,11 @@ class Change:
             epoch=held.epoch,
             new_epoch=self.new_epoch,
             seen=held.state.version,
-            status=state.status.value,
-            paused=state.paused_at is not None,
+            status=state.status,
             state=encode_state(state),
             version=state.version,
             keeps_lease=self.keeps_lease or self.goes_on,
+            paused=state.paused_at is not None,
             due=self.due if state.status in MOVING else None,
             failed_step=cause.get("step") or "",
             error_message=(cause.get("message") or "")[:1000],

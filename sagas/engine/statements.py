@@ -255,18 +255,18 @@ def reload(
 # the worker goes on: an UPDATE that changes no indexed column is a heap-only one.
 UPDATE = """
 UPDATE sagas_saga AS s
-SET status = c.status, paused = c.paused, state = c.state::jsonb, version = c.version,
-    epoch = c.new_epoch, begun = true,
+SET status = c.status, paused = coalesce(c.paused, false), state = c.state::jsonb,
+    version = c.version, epoch = c.new_epoch, begun = true,
     due_at = CASE
         WHEN NOT c.keeps_lease THEN to_timestamp(c.due)
         WHEN c.new_epoch = c.epoch AND s.due_at IS NOT NULL THEN s.due_at
         ELSE clock_timestamp() + make_interval(secs => %b::float8)
     END,
-    failed_step = c.failed_step, error_message = c.error_message, fingerprint = c.fingerprint,
-    updated_at = now()
-FROM unnest(%b::uuid[], %b::int4[], %b::int4[], %b::int4[], %b::text[], %b::bool[], %b::text[],
-    %b::int4[], %b::bool[], %b::float8[], %b::text[], %b::text[], %b::text[])
-    AS c(id, epoch, new_epoch, seen, status, paused, state, version, keeps_lease, due, failed_step,
+    failed_step = coalesce(c.failed_step, ''), error_message = coalesce(c.error_message, ''),
+    fingerprint = coalesce(c.fingerprint, ''), updated_at = now()
+FROM unnest(%b::uuid[], %b::int4[], %b::int4[], %b::int4[], %b::text[], %b::text[], %b::int4[],
+    %b::bool[], %b::bool[], %b::float8[], %b::text[], %b::text[], %b::text[])
+    AS c(id, epoch, new_epoch, seen, status, state, version, keeps_lease, paused, due, failed_step,
          error_message, fingerprint)
 WHERE s.id = c.id AND s.epoch = c.epoch AND s.version = c.seen
 RETURNING s.id
@@ -317,14 +317,18 @@ class SagaRow(NamedTuple):
     new_epoch: int
     seen: int
     status: str
-    paused: bool
     state: str
     version: int
     keeps_lease: bool
+    # What hardly any row has: sent where one of the batch has it.
+    paused: bool
     due: float | None
     failed_step: str
     error_message: str
     fingerprint: str
+
+
+_SELDOM = SagaRow._fields.index("paused")
 
 
 def journal_rows(
@@ -336,7 +340,7 @@ def journal_rows(
         JournalRow(
             saga_id,
             seen + number,
-            entry.kind.value,
+            entry.kind,
             "" if entry.step is None else steps[entry.step].name,
             encode(entry.data) if entry.data else "{}",
             entry.at,
@@ -358,7 +362,10 @@ def begin_update(
     in a pipeline other statements can be sent before it.
     """
     tuned = raw_connection() in _tuned
-    cursor.execute(UPDATE, [lease_s, *_columns(rows)], binary=True, prepare=tuned)
+    columns = _columns(rows)
+    # An array that is shorter than the others is filled up with NULLs.
+    columns[_SELDOM:] = [column if any(column) else [] for column in columns[_SELDOM:]]
+    cursor.execute(UPDATE, [lease_s, *columns], binary=True, prepare=tuned)
     return lambda: {row[0] for row in cursor.fetchall()}
 
 
