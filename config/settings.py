@@ -46,6 +46,16 @@ def server_url(name: str, schemes: tuple[str, ...], *, default: str) -> str:
     return url
 
 
+def grant(name: str) -> list[str]:
+    """Read who may use a secret: participants and addresses; refuse an address of another kind."""
+    entries = [entry.strip() for entry in os.environ[name].split(",") if entry.strip()]
+    for entry in entries:
+        scheme, found, place = entry.partition("://")
+        if found and (scheme not in ("http", "https") or not place):
+            raise ImproperlyConfigured(f"{name} has {entry!r}; write http://… or https://…")
+    return entries
+
+
 DEBUG = switch("SAGADESK_DEBUG", default=False)
 
 
@@ -312,6 +322,13 @@ SAGAS_ALLOWED_ADDRESSES = env.list(
 SAGAS_SECRET_PREFIX = "SAGADESK_PARTICIPANT_SECRET_"  # noqa: S105
 SAGAS_SECRETS = {
     name: value for name, value in os.environ.items() if name.startswith(SAGAS_SECRET_PREFIX)
+}
+# By what comes after the prefix: the participants that may use a secret, and where it may go.
+SAGAS_SECRET_GRANT_PREFIX = "SAGADESK_SECRET_FOR_"  # noqa: S105
+SAGAS_SECRET_GRANTS = {
+    name.removeprefix(SAGAS_SECRET_GRANT_PREFIX): grant(name)
+    for name in os.environ
+    if name.startswith(SAGAS_SECRET_GRANT_PREFIX)
 }
 # Where participants reach this console; without it no call carries an address for its reply.
 SAGAS_PUBLIC_URL = os.environ.get("SAGADESK_PUBLIC_URL", "").rstrip("/")

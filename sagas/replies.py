@@ -20,8 +20,9 @@ from sagas.core import happenings as h
 from sagas.core.state import ENDED, Direction, SagaState, SagaStatus, StepState, StepStatus
 from sagas.engine import statements
 from sagas.engine.intervening import record_happening, state_of
-from sagas.models import ArchivedSaga, JournalEntry, Saga, SagaStart
+from sagas.models import ArchivedSaga, JournalEntry, Participant, Saga, SagaStart
 from sagas.participants.calls import describe
+from sagas.participants.secrets import redact_json, secrets_named_in
 from sagas.storable import NotStorableError, encode_storable
 
 _DIRECTIONS = {"do": Direction.FORWARD, "undo": Direction.BACKWARD}
@@ -64,8 +65,10 @@ def take_reply(
     """Take one reply and say what became of it: recorded, repeated or buried.
 
     Safe to call twice with the same message_id. A reply that cannot be read, or that answers no
-    saga that could still use it, is kept as a dead letter with the reason.
+    saga that could still use it, is kept as a dead letter with the reason. A secret of the
+    participant that it repeats is kept nowhere.
     """
+    payload = _without_secrets(payload)
     try:
         return record_reply(payload)
     except UnansweredReply as error:
@@ -82,6 +85,20 @@ def take_reply(
             type="reply",
         )
         return "buried"
+
+
+def _without_secrets(payload: Any) -> Any:
+    """Return the payload without what the participant was sent as a secret.
+
+    Of one that cannot be told apart from others, without all that anybody was sent.
+    """
+    secrets = settings.SAGAS_SECRETS
+    if not secrets or redact_json(payload, secrets) == payload:
+        return payload
+    correlation_id = payload.get("correlation_id") if isinstance(payload, dict) else None
+    name = participant_of(str(correlation_id))
+    row = Participant.objects.filter(name=name).first()
+    return redact_json(payload, secrets_named_in(row.api) if row else secrets)
 
 
 def participant_of(correlation_id: str) -> str:

@@ -77,6 +77,7 @@ def participant_page(request: HttpRequest, name: str) -> HttpResponse:
     context = {
         "title": participant.name,
         "participant": participant,
+        "api_problems": participant.api_problems() if participant.api is not None else [],
         "post": Post.of(name, uses) if by_message else None,
         "replies_stream": settings.SAGAS_REPLIES_STREAM,
         "condition": conditions.get(name),

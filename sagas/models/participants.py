@@ -10,6 +10,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from sagas.participants.descriptions import DescriptionError, read_description
+from sagas.participants.secrets import Holder, plain_name
 
 
 def between(least: float, most: float) -> list[MinValueValidator | MaxValueValidator]:
@@ -132,12 +133,28 @@ class Participant(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse a description that cannot be used. Raises ValidationError with every problem."""
+        """Refuse a name or a description that cannot be used. Raises ValidationError with why."""
+        if alike := self._alike():
+            text = _("%(name)s has the same name but for capitals and punctuation.")
+            raise ValidationError({"name": text % {"name": alike}})
         if self.api is None:
             return
         if self.transport != self.Transport.HTTP:
             raise ValidationError({"api": _("Only an HTTP participant has an API.")})
+        if problems := self.api_problems():
+            raise ValidationError({"api": problems})
+
+    def api_problems(self) -> list[str]:
+        """Return what is wrong with the description of its API, each with its place and cure."""
         try:
-            read_description(self.api)
+            read_description(self.api, Holder(self.name, self.address))
         except DescriptionError as error:
-            raise ValidationError({"api": error.problems}) from error
+            return error.problems
+        return []
+
+    def _alike(self) -> str:
+        """Return another participant whose secrets would be this one's, too; "" for none."""
+        others = Participant.objects.exclude(pk=self.pk).exclude(name=self.name)
+        own = plain_name(self.name)
+        names = others.values_list("name", flat=True)
+        return next((name for name in names if own and plain_name(name) == own), "")

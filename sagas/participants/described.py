@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from sagas.callbacks import callback_address
 from sagas.core.expressions import CompiledExpression, ExpressionError, is_true
+from sagas.participants.addresses import climbs
 from sagas.participants.answers import (
     Answer,
     Response,
@@ -97,8 +97,7 @@ class _Maker(NamedTuple):
         place = f"{self.described.place}.path"
         with _at(place):
             path = self.described.path.render(self.document, lambda text: quote(text, safe=""))
-            # Servers may take %2E for a dot and %2F for a slash before they follow "..".
-            if {".", ".."} & set(re.split(r"[/\\]", unquote(path))):
+            if climbs(path):
                 raise MappingFailed(f"a value makes it {path!r}, which leads elsewhere")
         # What the template itself has besides, such as letters of other scripts.
         return quote(path, safe="/%:@!$&'()*+,;=~-._")

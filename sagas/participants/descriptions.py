@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sagas.core.expressions import CompiledExpression
 from sagas.definitions.wording import quoted, shown, suggestion
+from sagas.participants.secrets import Holder, example_of
 from sagas.participants.templates import Template, read_expression, read_template
 
 T = TypeVar("T")
@@ -99,40 +100,54 @@ class Described(NamedTuple):
         return own | self.probe.secrets if self.probe else own
 
 
-def read_description(data: Any) -> dict[str, Described]:
-    """Return how each action is called. Raises DescriptionError with every problem."""
+def read_description(data: Any, holder: Holder) -> dict[str, Described]:
+    """Return how each action of the holder is called.
+
+    Raises DescriptionError with every problem, such as a secret that is not the holder's.
+    """
     problems: list[str] = []
-    top = _Section(problems, "", data, ("headers", "idempotency_header", "actions"))
+    fields = ("headers", "idempotency_header", "actions")
+    top = _Section(_Findings(problems, holder), "", data, fields)
     headers = _read_headers(top)
     default: str | None = IDEMPOTENCY_HEADER
     idempotency_header = top.read("idempotency_header", _header_or_none, default)
     described = {}
     for name, action in top.mapping("actions", required=True).items():
         place = f"actions.{shown(name)}"
-        section = _Section(problems, place, action, (*_ACTION_ONLY, *_REQUEST_FIELDS))
+        section = top.inner(place, action, (*_ACTION_ONLY, *_REQUEST_FIELDS))
         described[name] = _read_action(section, headers, idempotency_header)
     if problems:
         raise DescriptionError(problems[:MOST_PROBLEMS])
     return described
 
 
+class _Findings(NamedTuple):
+    """What is wrong so far with whose description."""
+
+    problems: list[str]
+    holder: Holder
+
+
 class _Section:
     """One object of the description: reads its fields and notes what is wrong with them."""
 
-    def __init__(self, problems: list[str], place: str, data: Any, known: tuple[str, ...]) -> None:
-        self.problems = problems
+    def __init__(self, findings: _Findings, place: str, data: Any, known: tuple[str, ...]) -> None:
+        self.findings = findings
         self.place = place
         self.data: dict[str, Any] = data if isinstance(data, dict) else {}
         if not isinstance(data, dict):
-            problems.append(f"{place or 'It'}: must be an object with {', '.join(known)}.")
+            findings.problems.append(f"{place or 'It'}: must be an object with {', '.join(known)}.")
         for name in self.data.keys() - set(known):
             self.fail(name, f"is no field; {suggestion(name, known)}")
+
+    def inner(self, place: str, data: Any, known: tuple[str, ...]) -> _Section:
+        return _Section(self.findings, place, data, known)
 
     def at(self, name: str) -> str:
         return f"{self.place}.{shown(name)}" if self.place else shown(name)
 
     def fail(self, name: str, message: str) -> None:
-        self.problems.append(f"{self.at(name)}: {message.rstrip('.')}.")
+        self.findings.problems.append(f"{self.at(name)}: {message.rstrip('.')}.")
 
     def read(self, name: str, convert: Callable[[Any], T], default: T) -> T:
         """Return what a field stands for; note a ValueError and return the default."""
@@ -178,8 +193,7 @@ def _read_action(
     )
     if "probe" not in section.data:
         return own
-    place = section.at("probe")
-    probe = _Section(section.problems, place, section.data["probe"], _REQUEST_FIELDS)
+    probe = section.inner(section.at("probe"), section.data["probe"], _REQUEST_FIELDS)
     described = _read_request(probe, PROBE_OUTCOMES, dict(headers))
     # What a probe finds usually looks like what the action returned.
     probing = described._replace(is_probe=True, output=described.output or own.output)
@@ -243,8 +257,10 @@ def _at(key: str, value: Any) -> Any:
 def _read_headers(section: _Section) -> dict[str, Template]:
     """Return the headers of a section by name, those that cannot be read left out."""
 
+    holder = section.findings.holder
+
     def template(value: Any) -> Template:
-        return read_template(value, CALL_FIELDS, with_secrets=True)
+        return read_template(value, CALL_FIELDS, holder=holder)
 
     headers = section.each("headers", template)
     for name, value in headers.items():
@@ -256,7 +272,7 @@ def _read_headers(section: _Section) -> dict[str, Template]:
             section.fail(
                 f"headers.{name}",
                 "has its secret written out; put it into a variable of the environment and "
-                "write ${env:SAGADESK_PARTICIPANT_SECRET_NAME}",
+                f"write ${{env:{example_of(holder.participant)}}}",
             )
     return headers
 
@@ -299,7 +315,7 @@ def _read_rules(section: _Section, outcomes: tuple[str, ...]) -> tuple[Rule, ...
 
 
 def _read_rule(section: _Section, place: str, rule: Any, outcomes: tuple[str, ...]) -> Rule:
-    fields = _Section(section.problems, place, rule, ("status", "when", "outcome", "in_doubt"))
+    fields = section.inner(place, rule, ("status", "when", "outcome", "in_doubt"))
     if "outcome" not in fields.data:
         fields.fail("outcome", f"is missing; write one of {', '.join(outcomes)}")
 

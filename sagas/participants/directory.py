@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from django.db import transaction
@@ -14,7 +15,7 @@ from sagas.core.definition import Definition
 from sagas.models import Participant
 from sagas.participants.commands import command_type, takers
 from sagas.participants.descriptions import Described, DescriptionError, read_description
-from sagas.participants.secrets import problem_of
+from sagas.participants.secrets import Holder, plain_name, problem_of
 
 # How long a worker may go on with what it read: a pause takes hold within this time.
 FRESH_S = 1.0
@@ -29,6 +30,8 @@ class Directory:
         self._routes: list[Route] = []
         # With the JSON that it was read from: read anew only when that has changed.
         self._described: dict[str, tuple[Any, dict[str, Described]]] = {}
+        # Names that would own each other's secrets; saving refuses them.
+        self._alike: set[str] = set()
         self._read_at = float("-inf")
 
     def refresh(self) -> bool:
@@ -39,6 +42,8 @@ class Directory:
         by_message = Participant.Transport.MESSAGE
         if any(row.transport == by_message for row in self._rows.values()):
             self._routes = list(Route.objects.all())
+        counts = Counter(plain_name(name) for name in self._rows)
+        self._alike = {name for name in self._rows if counts[plain_name(name)] > 1}
         self._read_at = time.monotonic()
         return True
 
@@ -53,18 +58,21 @@ class Directory:
         """Return how an action of a described API is called, or how its probe is.
 
         Raises DescriptionError for what cannot be called now: not described, or a secret of it
-        is not there.
+        is not there or not this participant's.
         """
         source, actions = self._described.get(row.name, (None, {}))
-        if source != row.api:
-            actions = read_description(row.api)
-            self._described[row.name] = row.api, actions
+        if source != (row.api, row.address):
+            actions = read_description(row.api, Holder(row.name, row.address))
+            self._described[row.name] = (row.api, row.address), actions
         described = actions.get(action)
         if described is not None and probe:
             described = described.probe
         if described is None:
             missing = "probe of the action" if probe else "action"
             raise DescriptionError([f"the description of its API has no {missing} {action}"])
+        if described.secrets and row.name in self._alike:
+            alike = "another participant has the same name but for capitals and punctuation"
+            raise DescriptionError([f"it uses secrets, and {alike}; rename one of them"])
         if problems := list(filter(None, map(problem_of, sorted(described.secrets)))):
             raise DescriptionError(problems)
         return described

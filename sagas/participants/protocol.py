@@ -29,6 +29,10 @@ class Request(NamedTuple):
     headers: dict[str, str]
     body: bytes | None
 
+    def __repr__(self) -> str:
+        # Headers hold secrets, and whoever reports an error shows what the frames hold.
+        return f"<{self.method} {self.url}>"
+
 
 class ProtocolCall(NamedTuple):
     """One call by our own protocol."""

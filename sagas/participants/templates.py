@@ -14,7 +14,7 @@ from django.conf import settings
 
 from sagas.core.expressions import CompiledExpression, ExpressionError, compile_expression
 from sagas.definitions.wording import quoted, suggestion
-from sagas.participants.secrets import check_name, problem_of
+from sagas.participants.secrets import Holder, check_use, problem_of
 
 _PLACES = re.compile(r"\$\{env:(?P<secret>[^{}]*)\}|\{(?P<expression>[^{}]*)\}")
 
@@ -75,8 +75,11 @@ def read_expression(text: Any, known: frozenset[str]) -> CompiledExpression:
     return expression
 
 
-def read_template(text: Any, known: frozenset[str], *, with_secrets: bool = False) -> Template:
-    """Return a template over a document with these fields. Raises ValueError."""
+def read_template(text: Any, known: frozenset[str], *, holder: Holder | None = None) -> Template:
+    """Return a template over a document with these fields. Raises ValueError.
+
+    It may name secrets that the holder may use; without a holder, none.
+    """
     if not isinstance(text, str):
         raise ValueError(f"must be a text, not {json.dumps(text)[:60]}")
     parts: list[str | CompiledExpression | Secret] = []
@@ -87,9 +90,9 @@ def read_template(text: Any, known: frozenset[str], *, with_secrets: bool = Fals
         if (name := place["secret"]) is None:
             parts.append(read_expression(place["expression"], known))
             continue
-        if not with_secrets:
+        if holder is None:
             raise ValueError("has a secret; secrets are for headers only")
-        check_name(name)
+        check_use(name, holder)
         parts.append(Secret(name))
     parts.append(_fixed(text[end:]))
     return Template(text, tuple(part for part in parts if part))

@@ -42,8 +42,8 @@ def test_participants_are_listed_by_name(api: APIClient) -> None:
 def test_a_description_names_its_secrets_and_never_shows_them(
     api: APIClient, settings: Any
 ) -> None:
-    settings.SAGAS_SECRETS = {"SAGADESK_PARTICIPANT_SECRET_BANK": "sk_live_1"}
-    headers = {"Authorization": "${env:SAGADESK_PARTICIPANT_SECRET_BANK}"}
+    settings.SAGAS_SECRETS = {"SAGADESK_PARTICIPANT_SECRET_BANK__KEY": "sk_live_1"}
+    headers = {"Authorization": "${env:SAGADESK_PARTICIPANT_SECRET_BANK__KEY}"}
     make_participant(api={"actions": {"pay": {"path": "/pay", "headers": headers}}})
 
     response = api.get(f"{PARTICIPANTS}Bank/")

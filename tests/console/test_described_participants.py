@@ -15,7 +15,7 @@ from tests.builders import make_participant
 
 pytestmark = pytest.mark.django_db
 
-SECRET = "SAGADESK_PARTICIPANT_SECRET_PAY"
+SECRET = "SAGADESK_PARTICIPANT_SECRET_PAY__KEY"
 API = {
     "headers": {"Authorization": f"Bearer ${{env:{SECRET}}}"},
     "actions": {"charge": {"path": "/v1/charges"}},

@@ -11,7 +11,10 @@ from django.core.exceptions import ValidationError
 
 from sagas.models import Participant
 from sagas.participants.descriptions import DescriptionError, read_description
+from sagas.participants.secrets import Holder
 from tests.builders import make_participant
+
+PAYMENT = Holder("Payment", "https://api.pay.example")
 
 
 def describe(**action: Any) -> dict[str, Any]:
@@ -20,12 +23,12 @@ def describe(**action: Any) -> dict[str, Any]:
 
 def problems_of(data: Any) -> list[str]:
     with pytest.raises(DescriptionError) as refused:
-        read_description(data)
+        read_description(data, PAYMENT)
     return refused.value.problems
 
 
 def test_a_short_description_is_enough() -> None:
-    refund = read_description(describe())["refund"]
+    refund = read_description(describe(), PAYMENT)["refund"]
 
     assert (refund.method, refund.idempotency_header) == ("POST", "Idempotency-Key")
     assert (refund.rules, refund.probe, refund.secrets) == ((), None, frozenset())
@@ -97,22 +100,27 @@ def test_all_mistakes_come_at_once() -> None:
 
 
 def test_a_templates_value_may_stand_in_a_header_that_usually_holds_a_secret() -> None:
-    read_description(describe(headers={"X-CSRF-Token": "{outputs.Login.token}"}))
+    read_description(describe(headers={"X-CSRF-Token": "{outputs.Login.token}"}), PAYMENT)
 
 
 def test_the_secrets_of_the_probe_count_too() -> None:
     data = describe(
-        probe={"path": "/x", "headers": {"Authorization": "${env:SAGADESK_PARTICIPANT_SECRET_B}"}}
+        probe={
+            "path": "/x",
+            "headers": {"Authorization": "${env:SAGADESK_PARTICIPANT_SECRET_PAYMENT__B}"},
+        }
     )
 
-    assert read_description(data)["refund"].secrets == {"SAGADESK_PARTICIPANT_SECRET_B"}
+    assert read_description(data, PAYMENT)["refund"].secrets == {
+        "SAGADESK_PARTICIPANT_SECRET_PAYMENT__B"
+    }
 
 
 def test_the_example_of_the_documentation_can_be_used() -> None:
     text = Path(__file__).parents[2].joinpath("docs", "participants.md").read_text("utf-8")
     example = text.partition("## An API that exists already")[2].partition("```json\n")[2]
 
-    actions = read_description(json.loads(example.partition("```")[0]))
+    actions = read_description(json.loads(example.partition("```")[0]), PAYMENT)
 
     assert set(actions) == {"charge", "refund"}
     assert actions["charge"].probe is not None

@@ -15,9 +15,11 @@ from sagas.participants.answers import Answer
 from sagas.participants.calls import Call
 from sagas.participants.descriptions import read_description
 from sagas.participants.http import HttpClient
+from sagas.participants.secrets import Holder
 from tests.sagas.http_service import LOST, HttpService, Reply, refused_address
 
-SECRET = "SAGADESK_PARTICIPANT_SECRET_STRIPE"
+SECRET = "SAGADESK_PARTICIPANT_SECRET_PAYMENT__KEY"
+HOLDER = Holder("Payment", "http://127.0.0.1")
 SAGA = uuid.UUID("01990000-0000-7000-8000-000000000000")
 
 
@@ -54,12 +56,12 @@ class Api:
 
     def call(self, call: Call | None = None, **action: Any) -> Answer:
         call = call or make_call()
-        described = read_description({"actions": {"charge": {"path": "/charge"} | action}})
+        described = read_description({"actions": {"charge": {"path": "/charge"} | action}}, HOLDER)
         return self.client.call(self.address, call, timeout_s=10, described=described["charge"])
 
     def probe(self, **probe: Any) -> Answer:
         action = {"path": "/charge", "output": "body.id", "probe": {"path": "/found"} | probe}
-        described = read_description({"actions": {"charge": action}})["charge"].probe
+        described = read_description({"actions": {"charge": action}}, HOLDER)["charge"].probe
         assert described is not None
         return self.client.probe(self.address, make_call(), timeout_s=10, described=described)
 
@@ -82,7 +84,7 @@ def test_a_form_is_sent_as_described(api: Api, service: HttpService, settings: A
             "note": "input.note",
         },
         query={"expand": "outputs.Book.id", "none": "input.none"},
-        headers={"Authorization": "Bearer ${env:SAGADESK_PARTICIPANT_SECRET_STRIPE}"},
+        headers={"Authorization": "Bearer ${env:SAGADESK_PARTICIPANT_SECRET_PAYMENT__KEY}"},
         output="{did: body.did}",
     )
 
@@ -330,7 +332,7 @@ def test_an_answer_that_is_no_json_may_be_kept_by_its_output(
     assert api.call(output="body").output == "OK 17"
 
 
-WITH_SECRET = {"Authorization": "Bearer ${env:SAGADESK_PARTICIPANT_SECRET_STRIPE}"}
+WITH_SECRET = {"Authorization": "Bearer ${env:SAGADESK_PARTICIPANT_SECRET_PAYMENT__KEY}"}
 
 
 @pytest.mark.parametrize("secret", ["", "sk\nX: y", "비밀"])

@@ -23,7 +23,7 @@ from tests.sagas.http_service import LOST, HttpService, Reply
 
 pytestmark = pytest.mark.django_db
 
-SECRET = "SAGADESK_PARTICIPANT_SECRET_PAY"
+SECRET = "SAGADESK_PARTICIPANT_SECRET_SERVICE__KEY"
 API = {
     "headers": {"Authorization": f"Bearer ${{env:{SECRET}}}"},
     "actions": {
