@@ -11,11 +11,19 @@ from typing import Any
 
 import psycopg
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from outbox.messages import NewMessage, check_name, encode_headers, encode_payload, lane_of
 
 RawConnection = psycopg.Connection[Any]
+# What is raised when the database is away, or wants something tried again, such as what has met in
+# a deadlock. Raw cursors raise psycopg's own errors.
+DATABASE_IS_AWAY = (
+    OperationalError,
+    InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+)
 
 # Routes are matched here rather than from a cache: once per type of the batch, never stale, and
 # without a round trip of its own. ORDER BY gives deliveries their sequence in the caller's order.

@@ -19,10 +19,11 @@ from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections
+from django.db import close_old_connections
 
 from dlq.burying import bury_reply
 from dlq.models import DeadLetter
+from outbox.statements import DATABASE_IS_AWAY
 from outbox.transports.redis_client import client
 from sagas.replies import take_reply
 
@@ -39,7 +40,6 @@ MOST_CHARS = 100_000
 FORGET_AFTER_S = 3_600.0
 # While Redis or the database is away.
 REST_S = 1.0
-DATABASE_IS_AWAY = (OperationalError, InterfaceError)
 
 Fields = dict[bytes, bytes]
 

@@ -11,7 +11,6 @@ from uuid import UUID
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.core.signals import got_request_exception
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -21,6 +20,7 @@ from rest_framework.views import set_rollback
 from dlq import exceptions as letters
 from outbox import exceptions as outbox
 from outbox.api.reading import BodyTooLarge
+from outbox.statements import DATABASE_IS_AWAY
 from sagas import exceptions as sagas
 from sagas.definitions import DefinitionError
 
@@ -49,8 +49,7 @@ REFUSALS: list[tuple[type[Exception], int, str]] = [
     (letters.ReasonRequired, 400, "invalid_order"),
     (outbox.RouteNotFound, 404, "route_not_found"),
     (outbox.MessageRefused, 400, "message_refused"),
-    (OperationalError, 503, "database_away"),
-    (InterfaceError, 503, "database_away"),
+    *((error, 503, "database_away") for error in DATABASE_IS_AWAY),
 ]
 AWAY = "The database does not answer; try again in a moment."
 BROKEN = "Something went wrong here. It has been logged."

@@ -12,11 +12,11 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from psycopg.errors import DeadlockDetected
 
+from outbox.statements import DATABASE_IS_AWAY
 from sagas import catalogue
 from sagas.core import happenings as h
 from sagas.core.decide import is_expected
@@ -44,7 +44,6 @@ LINGER_S = 20.0
 LATE = (h.Succeeded, h.Unknown)
 # A saga that the engine itself cannot go on with is tried again after this time.
 SET_ASIDE_S = 60.0
-DATABASE_IS_AWAY = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 
 class Driver:

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.test import Client
+from psycopg.errors import DeadlockDetected
 from rest_framework.test import APIClient
 
 from sagas.models import Saga
@@ -125,11 +126,14 @@ def test_a_huge_body_is_refused(api: APIClient, settings: Any, content_type: str
     assert error_of(response, response.status_code)
 
 
+@pytest.mark.parametrize("error", [OperationalError, DeadlockDetected])
 def test_a_database_that_is_away_is_no_fault_of_the_caller(
-    api: APIClient, monkeypatch: pytest.MonkeyPatch
+    api: APIClient, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
+    """Whether Django's cursors tell of it, or psycopg's own, which the engine uses."""
+
     def fail(*args: Any, **kwargs: Any) -> None:
-        raise OperationalError("connection refused at 10.0.0.7")
+        raise error("connection refused at 10.0.0.7")
 
     monkeypatch.setattr("sagas.api.sagas.start", fail)
 

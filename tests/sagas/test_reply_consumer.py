@@ -11,6 +11,7 @@ import redis
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
+from psycopg.errors import AdminShutdown, DeadlockDetected
 
 from dlq.models import DeadLetter
 from sagas import reply_consumer
@@ -194,15 +195,19 @@ def test_consumers_that_are_gone_are_forgotten(
     assert b"dead:1" not in [c["name"] for c in server.xinfo_consumers(STREAM, GROUP)]
 
 
+@pytest.mark.parametrize("error", [OperationalError, AdminShutdown, DeadlockDetected])
 def test_a_reply_is_not_dropped_before_it_is_committed(
-    server: redis.Redis, saga: Saga, monkeypatch: pytest.MonkeyPatch
+    server: redis.Redis, saga: Saga, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """Edge case 32: the database goes away between the first and the second of a batch."""
+    """Edge case 32: the database goes away between the first and the second of a batch.
+
+    Whether Django's cursors tell of it, or psycopg's own, which record the reply.
+    """
     take_reply, taken = reply_consumer.take_reply, []
 
     def take_one(*args: Any, **options: Any) -> str:
         if taken:
-            raise OperationalError("the database is restarting")
+            raise error("the database is restarting")
         taken.append(take_reply(*args, **options))
         return taken[0]
 
@@ -210,10 +215,11 @@ def test_a_reply_is_not_dropped_before_it_is_committed(
     for number in range(3):
         send(server, {"message_id": str(number)})
 
-    with pytest.raises(OperationalError):
+    with pytest.raises(error):
         drain()
 
     assert left(server) == (2, 2)
+    assert not DeadLetter.objects.filter(error_class=error.__name__).exists()
 
 
 def test_a_consumer_comes_back_after_redis_and_database_were_away(

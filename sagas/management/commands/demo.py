@@ -25,11 +25,12 @@ from typing import Any, NamedTuple, NoReturn
 import urllib3
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from urllib3.exceptions import HTTPError
 
 from examples import bookings
 from examples.participants.services import SERVICES
+from outbox.statements import DATABASE_IS_AWAY
 from sagas.catalogue import store_definition
 from sagas.core import definition as core
 from sagas.definitions.yaml_format import read_yaml
@@ -152,7 +153,7 @@ def serve(customers: list[Customers], process: subprocess.Popen[str]) -> None:
         try:
             for customer in customers:
                 customer.book()
-        except (InterfaceError, OperationalError) as error:
+        except DATABASE_IS_AWAY as error:
             log.warning("The database does not answer, trying again: %s", error)
             connection.close()
         time.sleep(LOOK_SECONDS)
