@@ -213,7 +213,9 @@ def _late_reply(state: SagaState, step: StepState, entry: Entry) -> StepState:
             StepStatus.COMPENSATION_FAILED,
         )
         if undone and entry.data["attempt"] > step.undo_settled:
-            return _undo_succeeded(state, step, entry)
+            # A newer attempt may be in the air: its number is used up all the same.
+            attempt = max(step.undo_attempt, entry.data["attempt"])
+            return _undo_succeeded(state, step, entry)._replace(undo_attempt=attempt)
         return step
     if entry.data["attempt"] > step.settled and step.status in (
         StepStatus.PENDING,

@@ -123,6 +123,17 @@ def test_a_late_success_of_a_failed_undo_settles_it() -> None:
     assert story.state.status == "compensated"
 
 
+def test_a_late_success_of_an_undo_forgets_no_attempt_that_was_made_since() -> None:
+    """Else the answer to the newer one would be that of a call nobody has made, and its number
+    would be given out again after a rewind."""
+    story = of("AB").succeed().refuse().send().lose_answer().wait().send()
+
+    success(story, 0, BACKWARD, attempt=1)
+
+    assert story.step("A").status == StepStatus.COMPENSATED
+    assert story.step("A").undo_attempt == 2
+
+
 def test_a_late_acceptance_changes_nothing_but_the_journal() -> None:
     story = of().send().succeed()
     before = story.state
