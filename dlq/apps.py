@@ -8,6 +8,9 @@ class DlqConfig(AppConfig):
 
     def ready(self) -> None:
         from dlq.keeping import OutboxKeeper
+        from dlq.sentences import FAILURES
         from outbox.dying import set_keeper
+        from outbox.sentences import Sentences, register_sentences
 
         set_keeper(OutboxKeeper())
+        register_sentences(Sentences(FAILURES))

@@ -14,10 +14,12 @@ class SagasConfig(AppConfig):
         import sagas.retention.checks  # noqa: F401
         from dlq.models import DeadLetter
         from dlq.reprocessing import register_handler
+        from sagas.console.translating import register_stored
         from sagas.participants.local import register_declared
         from sagas.replies import reprocess_reply
 
         register_handler(DeadLetter.Source.REPLY, reprocess_reply)
+        register_stored()
         # Local participants and saga classes live in modules that the settings name, or in a
         # module of this name in any installed app.
         for module in settings.SAGAS_MODULES:

@@ -8,6 +8,8 @@ from uuid import uuid4
 import pytest
 import redis
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import translation
 
 from outbox import quick_redis
@@ -57,3 +59,11 @@ def driver() -> Iterator[Driver]:
     driver = Driver(batch_size=50, concurrency=4)
     yield driver
     driver.close()
+
+
+@pytest.fixture
+def reader(db: None) -> Client:
+    """A browser that asks for Korean, of somebody who may do everything."""
+    client = Client(headers={"accept-language": "ko"})
+    client.force_login(User.objects.create_superuser("root"))
+    return client

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils.translation import override
 
-import sagas.locks
-import sagas.verbs
 from config import translations
 from config.translations import Entry, Key
-from sagas.console.translating import MESSAGES, NOTES, REFUSALS, translate_failure
-from sagas.core import children as core_children
-from sagas.core import consequences, decide, orders, planning, verbs
-from sagas.engine import children, deadlocks, locks
 from sagas.models import Saga
 from tests.api.builders import make_letter
 from tests.builders import make_participant
@@ -194,101 +185,6 @@ def test_command_explains_itself() -> None:
     assert "update|check|compile" in str(translations.main(["guess"]))
 
 
-# What the engine says
-
-
-def said_by(function: Callable[..., Any]) -> Iterator[str]:
-    """Return the sentences that a function returns, with %(status)s for what it puts in."""
-    for node in ast.walk(ast.parse(inspect.getsource(function))):
-        if not isinstance(node, ast.Return) or node.value is None:
-            continue
-        value = node.value.body if isinstance(node.value, ast.IfExp) else node.value
-        if isinstance(value, ast.JoinedStr):
-            yield "".join(
-                str(part.value) if isinstance(part, ast.Constant) else "%(status)s"
-                for part in value.values
-            )
-        elif isinstance(value, ast.Constant) and value.value:
-            yield str(value.value)
-
-
-def sentences_in(*modules: Any) -> set[str]:
-    """Return the sentences that modules say, with {} for what they put in."""
-    said = set()
-    for module in modules:
-        tree = ast.parse(inspect.getsource(module))
-        silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr):
-                silent |= {id(part) for part in node.values}
-                text = "".join(
-                    str(part.value) if isinstance(part, ast.Constant) else "{}"
-                    for part in node.values
-                )
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                text = node.value
-            else:
-                continue
-            if id(node) not in silent and re.match(r"\S+ .*(\.|\. {})$", text):
-                said.add(text)
-    return said
-
-
-def marked(sentences: Iterable[str]) -> set[str]:
-    return {re.sub(r"%\(\w+\)s", "{}", sentence) for sentence in sentences}
-
-
-def test_every_refusal_is_marked_for_translation() -> None:
-    assert sentences_in(verbs, sagas.verbs, sagas.locks) == marked(REFUSALS)
-
-
-def test_every_note_of_a_plan_is_marked_for_translation() -> None:
-    said = {re.sub(r"%\(\w+\)s", "{}", note) for note in said_by(planning._note)}
-
-    assert said | {"in flight"} == marked(NOTES)
-
-
-def test_every_message_of_the_core_is_marked_for_translation() -> None:
-    said = sentences_in(decide, consequences, orders, core_children, children, locks, deadlocks)
-
-    # What the saga that was started says of itself may be missing.
-    assert said | {"The saga that it had started is {}."} == marked(MESSAGES)
-
-
-def test_message_of_the_engine_is_translated() -> None:
-    error = {"class": "SagaTimeout", "message": "The saga did not end within its 1.5 s."}
-
-    with override("ko"):
-        assert (
-            translate_failure(error)["message"] == "사가가 제한 시간 1.5초 안에 끝나지 않았습니다."
-        )
-
-
-def test_what_a_message_quotes_is_translated_too() -> None:
-    message = "The saga that it had started is compensated. An operator cancelled the saga."
-
-    with override("ko"):
-        assert translate_failure({"message": message})["message"] == (
-            "시작한 사가가 보상 완료 상태입니다. 운영자가 사가를 취소했습니다."
-        )
-
-
-@pytest.mark.parametrize("path", ["/", "/sagas/"])
-def test_message_of_the_engine_is_translated_in_lists(reader: Client, path: str) -> None:
-    make_saga("failed", error_message="An operator cancelled the saga.")
-
-    assert "운영자가 사가를 취소했습니다." in words(reader.get(path))
-
-
-def test_message_of_a_participant_is_left_as_it_is() -> None:
-    error = {"class": "HTTP503", "message": "The pump did not answer within 5 s."}
-
-    with override("ko"):
-        shown = translate_failure(error)
-
-    assert shown == error
-
-
 # The pages
 
 
@@ -330,14 +226,6 @@ def english_on(response: Any) -> list[str]:
     parser.feed(response.content.decode())
     found = re.findall(r"[A-Za-z]{3,}", " ".join(parser.said))
     return sorted(set(found) - NAMES - COMMAND - DATA - ERRORS)
-
-
-@pytest.fixture
-def reader(db: None) -> Client:
-    """A browser that asks for Korean, of somebody who may do everything."""
-    client = Client(headers={"accept-language": "ko"})
-    client.force_login(User.objects.create_superuser("root"))
-    return client
 
 
 @pytest.fixture
@@ -406,7 +294,7 @@ def test_dialog_says_in_korean_what_will_happen(reader: Client) -> None:
 
     response = reader.get(f"/sagas/{saga.pk}/retry/")
 
-    assert "다음 순서로 호출합니다" in words(response)
+    assert "다음 순서로 진행합니다" in words(response)
     assert "2번째 시도" in words(response)
     assert "버전" in words(response)
     assert english_on(response) == []

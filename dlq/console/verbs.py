@@ -30,6 +30,7 @@ from outbox.pages import (
     render_page,
 )
 from outbox.paging import count_up_to
+from outbox.sentences import speak
 
 MOST_AT_ONCE = 1000
 
@@ -121,7 +122,13 @@ def _settle_one(
         request_id=given["request_id"],
     )
     item = result.items[0] if isinstance(result, BatchResult) else result
-    return item.outcome, item.detail
+    return item.outcome, _told(item.detail)
+
+
+def _told(detail: str) -> str:
+    """Return why a letter failed again, as "class: message", in the reader's language."""
+    error_class, separator, message = detail.partition(": ")
+    return f"{error_class}{separator}{speak(message)}"
 
 
 def _question(letter: DeadLetter, form: forms.Form, back: str, *, discards: bool) -> Question:
@@ -133,7 +140,9 @@ def _question(letter: DeadLetter, form: forms.Form, back: str, *, discards: bool
         ]
     else:
         consequences = [
-            _("It is sent to %(destination)s once more, with the same message id.")
+            _("The reply is given to its saga once more.")
+            if letter.source == DeadLetter.Source.REPLY
+            else _("It is sent to %(destination)s once more, with the same message id.")
             % {"destination": letter.destination},
             _("When it fails again, it comes back here with the new attempt."),
         ]
@@ -238,7 +247,8 @@ def _show_outcome(request: HttpRequest, result: BatchResult) -> HttpResponse:
         "title": _("Outcome"),
         "totals": [(*WORDS[outcome], count) for outcome, count in totals.items()],
         "rows": [
-            (item, *WORDS[item.outcome], letters.get(item.letter_id)) for item in result.items
+            (item, *WORDS[item.outcome], letters.get(item.letter_id), _told(item.detail))
+            for item in result.items
         ],
         "back": reverse("admin:letter_groups"),
     }

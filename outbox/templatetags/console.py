@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from outbox.icons import FILLED, LOOKS, STROKED
+from outbox.sentences import speak
 
 register = template.Library()
 
@@ -120,6 +121,12 @@ def pretty_json(value: Any) -> str:
 def short_id(value: Any) -> str:
     """Return the end of an id, which tells apart those made in the same moment."""
     return f"…{str(value)[-8:]}"
+
+
+@register.filter
+def spoken(message: str) -> str:
+    """Show a stored message, in the reader's language when it is one of our own."""
+    return speak(message)
 
 
 @register.filter

@@ -132,7 +132,9 @@ class PlanLine(serializers.Serializer[Any]):
     participant = serializers.CharField()
     action = serializers.CharField()
     direction = serializers.ChoiceField(choices=[direction.value for direction in Direction])
-    note = serializers.CharField(allow_blank=True)
+    note = serializers.CharField(
+        allow_blank=True, help_text="What is awaited, under which condition it happens, …"
+    )
 
 
 class Plan(serializers.Serializer[Any]):

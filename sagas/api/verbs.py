@@ -86,8 +86,7 @@ class VerbViews(Resource):
         except IllegalVerb as refusal:
             answer |= {"legal": False, "why_not": str(refusal), "calls": [], "standing": []}
         else:
-            calls = [line._asdict() for line in shown.calls]
-            answer |= {"calls": calls, "standing": shown.standing}
+            answer |= {"calls": shown.calls, "standing": shown.standing}
         return Response(Plan(answer).data)
 
     @verb_schema(RetryBody)

@@ -116,7 +116,11 @@ def _at_step(
             % {"step": name, "participant": step.participant},
             _("It gives up in %(time)s.") % {"time": wait} if own.wake_at else "",
         )
-    if own.error is not None and own.status in (StepStatus.FAILED, StepStatus.UNKNOWN):
+    if own.error is not None and own.status == StepStatus.UNKNOWN:
+        headline = _("Nobody knows whether “%(step)s” took effect; next attempt in %(time)s.")
+        reason = _why(definition, state, name)
+        return Explanation("warn", headline % {"step": name, "time": wait}, reason)
+    if own.error is not None and own.status == StepStatus.FAILED:
         headline = ngettext(
             "“%(step)s” failed %(n)d time; next attempt in %(time)s.",
             "“%(step)s” failed %(n)d times; next attempt in %(time)s.",

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from outbox.pages import Question, ReasonForm, actor_of, ask, new_request_id, page, render_page
 from outbox.paging import read_page
 from sagas.console.lists import definition_names
+from sagas.console.translating import translate_error
 from sagas.exceptions import InvalidOrder
 from sagas.models import ArchivedSaga, RetentionRule
 from sagas.retention.rules import EVERY, MOST_DAYS, Rule, Rules, remove_rule, set_rule
@@ -75,7 +76,7 @@ def retention_set(request: HttpRequest) -> HttpResponse:
         try:
             set_rule(form.rule(), actor=actor_of(request), reason=form.cleaned_data["reason"])
         except InvalidOrder as refusal:
-            error = str(refusal)
+            error = translate_error(refusal)
         else:
             messages.success(request, _("The rule is set."))
             return HttpResponseRedirect(reverse("admin:retention"))

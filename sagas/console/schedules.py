@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods
 
 from outbox.pages import Question, ReasonForm, actor_of, ask, new_request_id, page, render_page
 from sagas.console.lists import definition_names
+from sagas.console.translating import translate_error
 from sagas.exceptions import SagaError, ScheduleNotFound
 from sagas.scheduling import keeping
 from sagas.scheduling.keeping import Schedule, Setting
@@ -140,7 +141,7 @@ def schedule_set(request: HttpRequest) -> HttpResponse:
         try:
             keeping.set_schedule(form.setting(), actor=actor_of(request), reason=reason)
         except SagaError as refusal:
-            error = str(refusal)
+            error = translate_error(refusal)
         else:
             messages.success(request, _("The schedule is set."))
             return HttpResponseRedirect(reverse("admin:schedule_list"))
@@ -168,7 +169,7 @@ def schedule_order(request: HttpRequest, schedule_id: int, order: str) -> HttpRe
         try:
             wanted.act(name, actor=actor_of(request), reason=form.cleaned_data["reason"])
         except SagaError as refusal:
-            error = str(refusal)
+            error = translate_error(refusal)
         else:
             messages.success(request, wanted.done % {"name": name})
             return HttpResponseRedirect(reverse("admin:schedule_list"))

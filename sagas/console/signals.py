@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods
 from outbox.pages import Question, actor_of, address_to_return_to, ask, new_request_id, page
 from sagas.console.detail import read_saga
 from sagas.console.surroundings import signals_of
+from sagas.console.translating import translate_error
 from sagas.console.verb_fields import PrettyJsonField
 from sagas.exceptions import SignalRefused
 from sagas.signals import send_signal
@@ -59,7 +60,7 @@ def saga_signal(request: HttpRequest, saga_id: UUID) -> HttpResponse:
         try:
             _send(request, saga_id, form)
         except SignalRefused as refusal:
-            error, status = str(refusal), 409
+            error, status = translate_error(refusal), 409
         else:
             messages.success(request, _("%(key)s has got the signal.") % {"key": saga.business_key})
             return HttpResponseRedirect(back)

@@ -11,9 +11,10 @@ from django.utils.translation import gettext as _
 
 from dlq.models import DeadLetter
 from outbox.models import Message
+from outbox.sentences import speak
 from outbox.templatetags.console import duration
-from sagas.console.translating import translate_failure, translate_message
-from sagas.console.wording import BEGAN_TO_WAIT, JOURNAL, PROBED
+from sagas.console.translating import translate_failure
+from sagas.console.wording import BEGAN_TO_WAIT, COMMANDED, JOURNAL, PROBED
 from sagas.core.journal import Kind
 from sagas.models import JournalEntry
 
@@ -80,6 +81,8 @@ def _journal_lines(journal: Sequence[JournalEntry]) -> list[Line]:
             begun = sent.pop(call)
             line = line._replace(took=duration((entry.at - lines[begun].at).total_seconds()))
             answered.add(begun)
+        elif "for" not in entry.data and entry.kind in COMMANDED:
+            line = line._replace(title=str(COMMANDED[Kind(entry.kind)]))
         lines.append(line)
     return [line for place, line in enumerate(lines) if place not in answered]
 
@@ -92,7 +95,7 @@ def _journal_line(entry: JournalEntry) -> Line:
     rest = {key: value for key, value in data.items() if key not in SPOKEN}
     if data.get("output") not in (None, {}, ""):
         rest["output"] = data["output"]
-    reason = translate_message(data.get("reason") or "")
+    reason = speak(data.get("reason") or "")
     words = [_particulars(entry), text, reason, data.get("evidence", "")]
     target = data.get("child") or data.get("holder")
     return Line(
@@ -159,7 +162,7 @@ def _letter_line(letter: DeadLetter) -> Line:
         title=_("Became a dead letter"),
         icon="letters",
         tone="bad",
-        text=f"{letter.destination} · {letter.error_message or letter.get_reason_display()}",
+        text=f"{letter.destination} · {speak(letter.error_message) or letter.get_reason_display()}",
         url_name="admin:letter",
         target=letter.pk,
     )

@@ -124,6 +124,12 @@ PROBED = {
     "unknown": _("it does not know"),
 }
 
+# The journal's title of a command that left as a message: nobody has accepted it yet.
+COMMANDED = {
+    Kind.STEP_WAITING: _("Command sent, the reply follows"),
+    Kind.UNDO_WAITING: _("Command to undo sent, the reply follows"),
+}
+
 # The journal's title of a wait that is not for a reply.
 BEGAN_TO_WAIT = {
     WaitsFor.SAGA: _("Started a saga, waits for its end"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sagas.core.decide import advance
-from sagas.core.definition import Definition
+from sagas.core.definition import Definition, Step, StepType
 from sagas.core.happenings import Ordered, Probed, Sent, Succeeded
 from sagas.core.moves import Run, Wait, next_move
-from sagas.core.state import Direction, SagaState, StepState, StepStatus
+from sagas.core.state import Direction, SagaState, StepState, StepStatus, WaitsFor
 from sagas.core.verbs import Verb, why_not
 
 # A time after every wake-up: the plan asks what comes, not when.
@@ -16,13 +16,19 @@ _LATER = 1e12
 
 
 class PlanLine(NamedTuple):
-    """One call that would be made, or one step that would be settled without a call."""
+    """One call that would be made, one wait, or one step that would be settled without a call."""
 
     step: str
+    # Empty for what calls nobody.
     participant: str
     action: str
     direction: Direction
-    note: str = ""
+    # What is awaited, under which condition it happens, and the like; each a few words.
+    notes: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        return "; ".join(self.notes)
 
 
 def plan(
@@ -45,14 +51,15 @@ def plan(
     order = Ordered(_LATER, verb, "", "", step=step, steps=steps, target=target)
     _, after = advance(definition, state, order)
     definition = target or definition
-    after = after._replace(timeout_s=None, deadline=None)
+    after = after._replace(timeout_s=None, deadline=None, starts_at=None)
     lines = []
     # First it waits for what is in flight, which may go either way.
     for index, step_state in enumerate(after.steps):
         in_flight = _in_flight(step_state)
         if in_flight is not None:
             direction, attempt = in_flight
-            lines.append(_line(definition, index, direction, "in flight"))
+            awaited = _awaited(definition.steps[index], step_state)
+            lines.append(_line(definition, index, direction, (awaited,)))
             result = Succeeded(_LATER, index, direction, attempt)
             _, after = advance(definition, after, result)
     now = _LATER
@@ -60,7 +67,7 @@ def plan(
         if isinstance(move, Wait):
             now = move.until
             continue
-        lines.append(_line(definition, move.step, move.direction, _note(definition, after, move)))
+        lines.append(_line(definition, move.step, move.direction, _notes(definition, after, move)))
         after = _succeed(definition, after, move)
     return tuple(lines)
 
@@ -85,18 +92,66 @@ def _in_flight(step: StepState) -> tuple[Direction, int] | None:
     return None
 
 
-def _line(definition: Definition, index: int, direction: Direction, note: str) -> PlanLine:
+def _line(
+    definition: Definition, index: int, direction: Direction, notes: tuple[str, ...]
+) -> PlanLine:
     step = definition.steps[index]
     action = step.action if direction == Direction.FORWARD else step.compensation or ""
-    return PlanLine(step.name, step.participant, action, direction, note)
+    return PlanLine(step.name, step.participant, action, direction, notes)
 
 
-def _note(definition: Definition, state: SagaState, run: Run) -> str:
-    step = state.steps[run.step]
-    if run.direction == Direction.FORWARD and definition.steps[run.step].when:
-        return f"only if {definition.steps[run.step].when}"
+def _awaited(step: Step, state: StepState) -> str:
+    """Say what a step that has begun waits for."""
+    if state.sent:
+        return "in flight"
+    return _wait_for(step, state.waits_for)
+
+
+def _wait_for(step: Step, what: WaitsFor) -> str:
+    if what == WaitsFor.REPLY:
+        return "waits for the reply"
+    if what == WaitsFor.SAGA:
+        return "waits for the end of its saga"
+    if what == WaitsFor.TIME:
+        return "waits for its time"
+    if what == WaitsFor.SIGNAL:
+        return f"waits for the signal {step.signal}"
+    return "waits for a decision"
+
+
+# What a step that is still to begin will wait for.
+_WAITS_FOR = {
+    StepType.SAGA: WaitsFor.SAGA,
+    StepType.TIMER: WaitsFor.TIME,
+    StepType.SIGNAL: WaitsFor.SIGNAL,
+    StepType.APPROVAL: WaitsFor.APPROVAL,
+}
+
+
+def _notes(definition: Definition, state: SagaState, run: Run) -> tuple[str, ...]:
+    step, own = definition.steps[run.step], state.steps[run.step]
+    forward = run.direction == Direction.FORWARD
+    notes = []
+    if forward and step.when:
+        notes.append(_condition(step.when))
+    if forward and own.blocked is not None:
+        notes.append(_lock(own.blocked["lock"]))
+    if step.type in _WAITS_FOR and (forward or step.type == StepType.SAGA):
+        notes.append(_wait_for(step, _WAITS_FOR[step.type]))
+    if told := _history(own, run):
+        notes.append(told)
+    return tuple(notes)
+
+
+def _condition(when: str) -> str:
+    return f"only if {when}"
+
+
+def _lock(name: str) -> str:
+    return f"waits for the lock {name}"
+
+
+def _history(step: StepState, run: Run) -> str:
     if step.in_doubt:
         return "its outcome is unknown"
-    if run.attempt > 1:
-        return f"attempt {run.attempt}"
-    return ""
+    return f"attempt {run.attempt}" if run.attempt > 1 else ""

@@ -1,4 +1,4 @@
-"""Filters for what the engine has stored."""
+"""Tags for what the engine has stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 from django import template
 
-from sagas.console.translating import translate_message
 from sagas.locks import locks_of
 from sagas.models import Saga
 
@@ -17,9 +16,3 @@ register = template.Library()
 def saga_locks(context: dict[str, Any], saga: Saga) -> dict[str, Any]:
     """Show the locks that a saga holds, and who waits for them."""
     return {"locks": locks_of(saga), "saga": saga, "perms": context["perms"]}
-
-
-@register.filter
-def spoken(message: str) -> str:
-    """Show a stored message, in the reader's language when the engine wrote it."""
-    return translate_message(message)
