@@ -15,7 +15,7 @@ from sagas.core import decide, evolving, retrying
 from sagas.core.happenings import Failed, Unknown
 from sagas.core.moves import Run
 from sagas.core.state import Direction
-from sagas.engine import driver, held, performing, statements
+from sagas.engine import held, performing, rounds, statements
 from tests.crashes.fuse import Schedule, Way
 from tests.crashes.schedules import one_by_one
 
@@ -67,7 +67,7 @@ def callables_outside_of_the_transaction(patch: Patch) -> None:
         statements.raw_connection().execute("COMMIT; BEGIN")
         return performed
 
-    patch.setattr(driver, "perform_local", perform)
+    patch.setattr(rounds, "perform_local", perform)
 
 
 def marked_before_it_is_published(patch: Patch) -> None:
