@@ -21,6 +21,8 @@ register = template.Library()
 
 # Longer JSON is cut in the page; the API gives all of it.
 JSON_SHOWN = 40_000
+# Characters of a name in a list; the page of the thing shows all of it.
+NAME_SHOWN = 48
 
 
 @register.simple_tag
@@ -115,6 +117,17 @@ def pretty_json(value: Any) -> str:
         "count": f"{len(text) - JSON_SHOWN:,}"
     }
     return f"{text[:JSON_SHOWN]}\n{cut}"
+
+
+@register.filter
+def brief(text: Any) -> SafeString | str:
+    """Show a long name by its two ends, with all of it on hover."""
+    words = str(text)
+    if len(words) <= NAME_SHOWN:
+        return words
+    head = NAME_SHOWN // 2
+    shown = f"{words[:head]}…{words[head + 1 - NAME_SHOWN :]}"
+    return format_html('<span title="{}">{}</span>', words, shown)
 
 
 @register.filter

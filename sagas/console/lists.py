@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import F, Func, IntegerField, JSONField, QuerySet, Value
+from django.db.models import F, Func, JSONField, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.functional import Promise
@@ -15,8 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from outbox.pages import page, render_page
 from outbox.paging import CappedCount, count_up_to, read_page
 from sagas.console.filters import AGES, Filters
-from sagas.console.steps import strip
+from sagas.console.strips import draw_strip, find_setback, steps_without_outputs
 from sagas.console.wording import VERB
+from sagas.core.state import MOVING
 from sagas.core.verbs import Verb
 from sagas.models import ArchivedSaga, Definition, Saga
 from sagas.searching import write_terms
@@ -96,30 +97,33 @@ def _archived(filters: Filters) -> list[ArchivedSaga]:
 
 
 def for_list(sagas: QuerySet[Saga]) -> QuerySet[Saga]:
-    """Leave out the state with its outputs; of the steps only their statuses are read."""
-    statuses = Func(
-        F("state"),
-        Value("$.steps[*].status"),
+    """Leave out the state with its outputs; of the steps only what strips show is read."""
+    return sagas.annotate(steps=steps_without_outputs()).defer("state")
+
+
+def add_strips(sagas: list[Saga]) -> list[Saga]:
+    """Hang the definition, the strip and what holds it up on every saga of a page."""
+    ids = {saga.definition_id for saga in sagas}
+    names = Func(
+        F("spec"),
+        Value("$.steps[*].name"),
         function="jsonb_path_query_array",
         template="%(function)s(%(expressions)s::jsonpath)",
         output_field=JSONField(),
     )
-    return sagas.annotate(step_statuses=statuses).defer("state")
-
-
-def add_strips(sagas: list[Saga]) -> list[Saga]:
-    """Hang the definition and the strip of its steps' statuses on every saga of a page."""
-    ids = {saga.definition_id for saga in sagas}
-    definitions = Definition.objects.annotate(
-        step_count=Func(
-            F("spec__steps"), function="jsonb_array_length", output_field=IntegerField()
-        )
-    ).defer("spec", "source")
+    definitions = Definition.objects.annotate(step_names=names).defer("spec", "source")
     by_id: dict[int, Any] = definitions.in_bulk(ids)
     for saga in sagas:
-        saga.definition = by_id[saga.definition_id]
-        saga.strip = strip(saga.step_statuses, saga.definition.step_count)  # type: ignore[attr-defined]
+        _hang_strip(saga, by_id[saga.definition_id])
     return sagas
+
+
+def _hang_strip(saga: Any, definition: Any) -> None:
+    saga.definition = definition
+    saga.strip = draw_strip(definition.step_names, saga.steps)
+    saga.setback = None
+    if saga.status in MOVING:
+        saga.setback = find_setback(definition.step_names, saga.steps)
 
 
 def definition_names() -> list[str]:

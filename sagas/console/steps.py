@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sagas.console.surroundings import waiting_since
 from sagas.console.wording import KIND, STEP_STATUS, STEP_TYPE, WAITS_FOR
@@ -228,9 +228,3 @@ class _Axis:
             if begin <= time <= end:
                 return low + (time - begin) / (end - begin) * (high - low) if end > begin else low
         return 0.0
-
-
-def strip(statuses: Sequence[str], step_count: int) -> list[str]:
-    """Return one status per step for the small strip in lists; what is missing is pending."""
-    pending: list[Any] = [StepStatus.PENDING] * (step_count - len(statuses))
-    return [*statuses, *pending]

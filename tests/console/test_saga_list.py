@@ -113,11 +113,3 @@ def test_going_back_to_the_top_shows_the_whole_first_page(db: None) -> None:
 def test_empty_list_says_how_to_get_a_saga(admin: Client) -> None:
     assert "No saga has been started yet" in words(admin.get("/sagas/"))
     assert "No saga matches" in words(admin.get("/sagas/?status=failed"))
-
-
-def test_strip_shows_a_status_for_every_step(admin: Client) -> None:
-    make_saga("running")
-
-    [saga] = admin.get("/sagas/").context["rows"]
-
-    assert saga.strip == ["succeeded", "pending"]
