@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from sagas.core.journal import Kind
 
 _WORDS: dict[str, str] = {
+    Kind.SAGA_SCHEDULED: "scheduled",
     Kind.SAGA_STARTED: "started",
     Kind.STEP_SENT: "called",
     Kind.STEP_WAITING: "waits",
@@ -63,6 +64,8 @@ def narrate(rows: Iterable[Row], *, began: float | None = None) -> list[Line]:
 
 def _describe(kind: str, data: Mapping[str, Any], at: float) -> str:
     words = [write(data[name]) for name, write in _WRITERS if name in data]
+    if "starts_at" in data:
+        words.append(f"to begin in {brief(max(0.0, data['starts_at'] - at))}")
     if "wake_at" in data:
         words.append(_wait(kind, data["wake_at"], at))
     return ", ".join(filter(None, words))

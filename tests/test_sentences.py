@@ -237,6 +237,17 @@ def test_refused_signal_says_why_in_korean(reader: Client) -> None:
     assert "아직 단계가 가져가지 않은 신호가 이미 100개 있습니다." in words(response)
 
 
+def test_a_start_at_a_time_is_told_in_korean(reader: Client) -> None:
+    scheduled = Entry(Kind.SAGA_SCHEDULED, AT, None, {"starts_at": AT + 7_200})
+    saga = write_saga(make_definition(), [scheduled, Entry(Kind.SAGA_STARTED, AT + 7_201)])
+
+    page = words(reader.get(f"/sagas/{saga.pk}/"))
+
+    assert "사가 시작 예약" in page
+    assert "2시간 후 시작 예정" in page
+    assert "starts_at" not in page
+
+
 def test_refused_schedule_says_why_in_korean(reader: Client) -> None:
     make_saga("completed")
     given = {"name": "n", "definition": "test", "business_key": "k", "cron": "* *", "make_up": "0"}

@@ -23,7 +23,17 @@ GAP_S = 60.0
 # Keys of an entry's data that have a place of their own in its line.
 SPOKEN = {"attempt", "error", "actor", "reason", "evidence", "wake_at", "cause", "output", "steps"}
 SPOKEN |= {"for", "child", "changes", "lock", "holder", "standing", "when", "before", "after", "to"}
-SPOKEN |= {"from", "undo", "outcome", "name", "signal", "in_doubt", "timed_out", "partly"}
+SPOKEN |= {
+    "starts_at",
+    "from",
+    "undo",
+    "outcome",
+    "name",
+    "signal",
+    "in_doubt",
+    "timed_out",
+    "partly",
+}
 
 
 class Line(NamedTuple):
@@ -120,6 +130,9 @@ def _particulars(entry: JournalEntry) -> str:
     """Say what is told by some kinds of entries only."""
     data = entry.data
     told: dict[Kind, Callable[[], str]] = {
+        Kind.SAGA_SCHEDULED: lambda: (
+            _("to begin in %(time)s") % {"time": _seconds_until(data["starts_at"], entry)}
+        ),
         Kind.LOCK_AWAITED: lambda: _("lock %(lock)s") % data,
         Kind.STEP_WAITING: lambda: _("its saga") if data.get("child") else "",
         Kind.STEP_SKIPPED: lambda: _("only if %(when)s") % data if data.get("when") else "",
@@ -141,7 +154,11 @@ def _particulars(entry: JournalEntry) -> str:
 
 def _wait(entry: JournalEntry) -> str:
     wake_at = entry.data.get("wake_at")
-    return "" if wake_at is None else duration(max(0.0, wake_at - entry.at.timestamp()))
+    return "" if wake_at is None else _seconds_until(wake_at, entry)
+
+
+def _seconds_until(at: float, entry: JournalEntry) -> str:
+    return duration(max(0.0, at - entry.at.timestamp()))
 
 
 def _message_line(message: Message) -> Line:

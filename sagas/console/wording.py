@@ -149,6 +149,7 @@ OUTCOME = {
 
 # Kind → title, icon, tone.
 JOURNAL = {
+    Kind.SAGA_SCHEDULED: (_("Saga scheduled"), "clock", "quiet"),
     Kind.SAGA_STARTED: (_("Saga started"), "resume", "quiet"),
     Kind.STEP_SENT: (_("Call sent"), "arrow", "quiet"),
     Kind.STEP_WAITING: (_("Accepted, the reply follows"), "clock", "active"),

@@ -65,9 +65,10 @@ def _meaning(definition: Definition, state: SagaState, happening: h.Happening) -
             data["timeout_s"] = definition.timeout_s
         if happening.parent is not None:
             data["parent"] = happening.parent
-        if happening.starts_at is not None:
-            data["starts_at"] = happening.starts_at
-        return [Entry(Kind.SAGA_STARTED, happening.at, None, data)]
+        if happening.starts_at is None:
+            return [Entry(Kind.SAGA_STARTED, happening.at, None, data)]
+        data["starts_at"] = happening.starts_at
+        return [Entry(Kind.SAGA_SCHEDULED, happening.at, None, data)]
     return _OTHERS[type(happening)](definition, state, happening)
 
 
@@ -147,6 +148,10 @@ def _late(result: h.Result) -> Entry:
     elif not isinstance(result, h.Accepted | h.Waiting):
         data["error"] = result.error
     return Entry(Kind.LATE_REPLY, result.at, result.step, data)
+
+
+def _start_due(definition: Definition, state: SagaState, happening: h.StartDue) -> list[Entry]:
+    return [Entry(Kind.SAGA_STARTED, happening.at)]
 
 
 def _lease_lost(definition: Definition, state: SagaState, happening: h.LeaseLost) -> list[Entry]:
@@ -263,6 +268,7 @@ def _deadline_passed(
 
 
 _OTHERS: dict[type, Callable[[Definition, SagaState, Any], list[Entry]]] = {
+    h.StartDue: _start_due,
     h.LeaseLost: _lease_lost,
     h.ReplyOverdue: _reply_overdue,
     h.DeadlinePassed: _deadline_passed,

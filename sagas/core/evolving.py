@@ -54,12 +54,18 @@ def _take_signal(state: SagaState, entry: Entry) -> SagaState:
     return state._replace(signals=tuple(signals))
 
 
+def _saga_scheduled(state: SagaState, entry: Entry) -> SagaState:
+    return _saga_started(state, entry)._replace(scheduled=True)
+
+
 def _saga_started(state: SagaState, entry: Entry) -> SagaState:
+    """Begin; what was scheduled knows the rest. (Once a start at a time was this entry alone.)"""
     data = entry.data
     return state._replace(
-        timeout_s=data.get("timeout_s"),
-        parent=data.get("parent"),
-        starts_at=data.get("starts_at"),
+        timeout_s=data.get("timeout_s", state.timeout_s),
+        parent=data.get("parent", state.parent),
+        starts_at=data.get("starts_at", state.starts_at),
+        scheduled=False,
     )
 
 
@@ -202,6 +208,7 @@ _FOLLOW_UPS: dict[Kind, Callable[[SagaState, Entry], SagaState]] = {
 }
 
 _SAGA_CHANGES: dict[Kind, Callable[[SagaState, Entry], SagaState]] = {
+    Kind.SAGA_SCHEDULED: _saga_scheduled,
     Kind.SAGA_STARTED: _saga_started,
     Kind.SIGNALLED: _signalled,
     Kind.COMPENSATION_BEGAN: _compensation_began,

@@ -12,8 +12,14 @@ class Started(NamedTuple):
     at: float
     # The saga whose step has started this one: {"saga", "step"}.
     parent: dict[str, str] | None = None
-    # No step before this time.
+    # It begins at this time, not at once.
     starts_at: float | None = None
+
+
+class StartDue(NamedTuple):
+    """The time has come at which a saga was to begin."""
+
+    at: float
 
 
 class Sent(NamedTuple):
@@ -178,6 +184,7 @@ class Ordered(NamedTuple):
 Result = Succeeded | Failed | Unknown | Accepted | Waiting
 Happening = (
     Started
+    | StartDue
     | Sent
     | Result
     | Skipped

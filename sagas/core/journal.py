@@ -2,7 +2,8 @@
 
 | kind | data |
 |---|---|
-| saga_started | timeout_s?, parent? |
+| saga_scheduled | starts_at, timeout_s?, parent? |
+| saga_started | timeout_s?, parent? (nothing where it was scheduled before) |
 | step_sent, undo_sent | attempt |
 | step_succeeded, undo_succeeded | attempt, output?, timed_out? |
 | step_waiting, undo_waiting | attempt, wake_at, for? (see `WaitsFor`), child? |
@@ -44,6 +45,7 @@ from sagas.core.state import UNTOUCHED, SagaState
 
 
 class Kind(StrEnum):
+    SAGA_SCHEDULED = "saga_scheduled"
     SAGA_STARTED = "saga_started"
     STEP_SENT = "step_sent"
     STEP_WAITING = "step_waiting"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from sagas.core.definition import Definition, OnUnknown
-from sagas.core.happenings import DeadlinePassed, ReplyOverdue
+from sagas.core.happenings import DeadlinePassed, ReplyOverdue, StartDue
 from sagas.core.state import Direction, SagaState, SagaStatus, StepState, StepStatus, WaitsFor
 from sagas.core.undo import undo_set
 
@@ -36,7 +36,7 @@ class Nothing(NamedTuple):
 
 
 # A time that has passed is the happening it is.
-Due = Run | Wait | ReplyOverdue | DeadlinePassed
+Due = Run | Wait | StartDue | ReplyOverdue | DeadlinePassed
 Move = Due | Nothing
 NOTHING = Nothing()
 
@@ -60,8 +60,11 @@ def next_moves(definition: Definition, state: SagaState, now: float) -> list[Due
     if state.paused_at is not None:
         return []
     if state.status == SagaStatus.RUNNING:
-        if state.starts_at is not None and now < state.starts_at:
-            return [Wait(state.starts_at)]
+        if state.starts_at is not None:
+            if now < state.starts_at:
+                return [Wait(state.starts_at)]
+            if state.scheduled:
+                return [StartDue(now)]
         return _forward(definition, state, now)
     if state.status == SagaStatus.COMPENSATING:
         return _backward(state, now)

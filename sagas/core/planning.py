@@ -51,7 +51,7 @@ def plan(
     order = Ordered(_LATER, verb, "", "", step=step, steps=steps, target=target)
     _, after = advance(definition, state, order)
     definition = target or definition
-    after = after._replace(timeout_s=None, deadline=None, starts_at=None)
+    after = after._replace(timeout_s=None, deadline=None, starts_at=None, scheduled=False)
     lines = []
     # First it waits for what is in flight, which may go either way.
     for index, step_state in enumerate(after.steps):

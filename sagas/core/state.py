@@ -131,8 +131,9 @@ class SagaState(NamedTuple):
     chosen: tuple[int, ...] | None = None
     # The steps that are begun anew once they are undone.
     rewinding: tuple[int, ...] | None = None
-    # It was to start at this time, not at once.
+    # It was to start at this time, not at once; and whether it has yet to.
     starts_at: float | None = None
+    scheduled: bool = False
 
 
 # Shared by all steps that nothing has happened to yet.

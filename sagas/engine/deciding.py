@@ -20,7 +20,7 @@ from sagas.participants.commands import command_of
 # A saga whose participant is paused or not known is looked at again after this time.
 DEFER_S = 5.0
 # Times that have passed are happenings.
-TIMES = (h.ReplyOverdue, h.DeadlinePassed)
+TIMES = (h.StartDue, h.ReplyOverdue, h.DeadlinePassed)
 
 
 class Decider:

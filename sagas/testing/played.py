@@ -61,7 +61,11 @@ class PlayedSaga:
 
     def looks_again_at(self, now: float) -> float | None:
         """Return the next time at which something happens by itself, or None."""
-        times = [self.state.deadline, *(step.wake_at for step in self.state.steps)]
+        times = [
+            self.state.starts_at,
+            self.state.deadline,
+            *(step.wake_at for step in self.state.steps),
+        ]
         for move in self.moves(now):
             if isinstance(move, Wait):
                 # What waits without a time is only looked at again, in case it was missed.

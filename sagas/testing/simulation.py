@@ -39,12 +39,14 @@ def simulate(
     seed: int | None = None,
     order: Sequence[str] = (),
     own_callables: bool = False,
+    after: Duration | None = None,
 ) -> Simulation:
     """Return a saga that has been started and has not done anything yet.
 
     Every call succeeds until `on` says something else. Calls side by side answer in the order in
     which they were made; with `order` the steps that it names come first, in that order, with a
-    `seed` chance decides. `own_callables` calls the Python callables of a saga class.
+    `seed` chance decides. `own_callables` calls the Python callables of a saga class. It
+    begins `after` a time, as one that is started with `at`.
     """
     definitions = [_steady(read(each)) for each in (source, *sub_sagas)]
     participants = Participants()
@@ -52,7 +54,9 @@ def simulate(
         for (name, action), callable_ in source.local_actions().items():
             participants.script(name, action, (callable_,))
     world = World({d.name: d for d in definitions}, participants, seed=seed, order=order)
-    run = Simulation(world, world.start(definitions[0], input or {}, business_key))
+    starts_at = None if after is None else BEGAN + seconds(after)
+    saga = world.start(definitions[0], input or {}, business_key, starts_at=starts_at)
+    run = Simulation(world, saga)
     alive.add(run)
     return run
 

@@ -25,7 +25,7 @@ BEGAN = 1_767_225_600.0
 
 
 # A call to be made, or a time that has passed.
-Task = Run | h.ReplyOverdue | h.DeadlinePassed
+Task = Run | h.StartDue | h.ReplyOverdue | h.DeadlinePassed
 
 
 class Letter(NamedTuple):
@@ -62,10 +62,12 @@ class World:
         input: Any,
         business_key: str,
         parent: dict[str, str] | None = None,
+        *,
+        starts_at: float | None = None,
     ) -> PlayedSaga:
         saga = PlayedSaga(uuid.UUID(int=len(self.sagas) + 1), business_key, definition, input)
         self.sagas.append(saga)
-        self.happen(saga, h.Started(self.now, parent))
+        self.happen(saga, h.Started(self.now, parent, starts_at))
         return saga
 
     def happen(self, saga: PlayedSaga, happening: h.Happening) -> None:

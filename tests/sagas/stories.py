@@ -103,9 +103,9 @@ class Story:
         return self
 
     def time_out(self) -> Story:
-        """Let what is due by now happen: an overdue reply or a deadline that has passed."""
+        """Let what is due by now happen: a start, an overdue reply, a deadline."""
         move = self.move
-        assert isinstance(move, h.ReplyOverdue | h.DeadlinePassed), move
+        assert isinstance(move, h.StartDue | h.ReplyOverdue | h.DeadlinePassed), move
         self.flying = None
         return self.happens(move)
 
