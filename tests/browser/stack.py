@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 
 import urllib3
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.loopback import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -82,12 +83,6 @@ def find_participants(home: Path) -> list[str]:
     """Return the addresses at which the demo has said that its participants are."""
     log = home / "logs" / "demo.log"
     return re.findall(r"Participants at (\S+):", log.read_text()) if log.exists() else []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
