@@ -47,12 +47,15 @@ def why_not(definition: Definition, state: SagaState, verb: Verb) -> str | None:
 def steps_to_mark(definition: Definition, state: SagaState) -> tuple[int, ...]:
     """Return the steps whose undo an operator may mark as done by hand, last effect first.
 
-    Only while the saga has stopped: as long as it moves, the engine decides.
+    Only while the saga has stopped: as long as it moves, the engine decides. Of one that is being
+    rewound only what is done anew: without the effects that stay it could not go forward again.
     """
     if state.status != SagaStatus.FAILED:
         return ()
     return tuple(
-        index for index in standing(state) if definition.steps[index].compensation is not None
+        index
+        for index in steps_to_compensate(definition, state)
+        if state.rewinding is None or index in state.rewinding
     )
 
 

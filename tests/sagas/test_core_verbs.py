@@ -270,6 +270,22 @@ def test_a_parked_saga_with_an_effect_undone_by_hand_cannot_go_forward() -> None
     assert story.succeed().state.status == "compensated"
 
 
+def test_of_a_saga_that_is_being_rewound_only_what_is_done_anew_is_marked_by_hand() -> None:
+    """What stays must stay done, or the saga would run for ever and never move again."""
+    definition = make_definition(
+        make_step("A"), make_step("B"), make_step("C"), on_failure=OnFailure.PARK
+    )
+    story = Story(definition).succeed().succeed().refuse()
+    story.order(Verb.REWIND, "B").refuse()
+    assert story.state.status == "failed"
+
+    assert steps_to_mark(definition, story.state) == (1,)
+    story.order(Verb.MARK_DONE, "B")
+
+    assert story.kinds[-2:] == ["marked_done B", "rewound"]
+    assert story.succeed().succeed().state.status == "completed"
+
+
 def test_marking_the_only_stuck_undo_ends_the_saga() -> None:
     story = stuck().order(Verb.MARK_DONE, "B")
 
