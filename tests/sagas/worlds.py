@@ -37,7 +37,9 @@ from sagas.core.verbs import (
     steps_to_mark,
     steps_to_rewind,
     steps_to_skip,
+    why_not_move,
 )
+from tests.sagas.versions import other_version
 
 INPUT = {"yes": True, "no": False}
 SAGA = {"id": "s", "business_key": "order-1"}
@@ -67,6 +69,15 @@ class Participants:
             assert self.standing[run.step] <= 1, f"{step.name} was done twice"
         return not refuses
 
+    def move(self, target: Definition) -> None:
+        """Serve another version: what stands, stands."""
+        stands = {
+            step.name: count
+            for step, count in zip(self.definition.steps, self.standing, strict=True)
+        }
+        self.standing = [stands.get(step.name, 0) for step in target.steps]
+        self.definition = target
+
 
 class World:
     """A saga, its participants, and everything that can happen; a number makes one thing happen."""
@@ -83,6 +94,7 @@ class World:
         # The steps in the order in which they were begun, since they were last begun anew.
         self.begun: list[int] = []
         self.ordered_back = False
+        self._first_steps = len(definition.steps)
         self._happens(h.Started(self.now))
 
     # What happens ------------------------------------------------------------------------------
@@ -196,11 +208,14 @@ class World:
         self.now = max(self.now, wait.until)
 
     def _order(self, number: int) -> None:
-        verbs = [v for v in legal(self.definition, self.state) if v != Verb.MOVE]
+        verbs = legal(self.definition, self.state)
         if not verbs:
             return
         number, which = divmod(number, len(verbs))
         verb = verbs[which]
+        if verb == Verb.MOVE:
+            self._move(number)
+            return
         steps = self._steps_for(verb)
         step = steps[number % len(steps)] if steps else None
         order = h.Ordered(self.now, verb, "operator", "because", step, "receipt 7")
@@ -229,6 +244,20 @@ class World:
         if order.verb in (Verb.COMPENSATE, Verb.REWIND, Verb.CANCEL, Verb.RETRY):
             self.ordered_back = True
         self._happens(order)
+
+    def _move(self, number: int) -> None:
+        """Go on under another version. What is in the air may still arrive."""
+        target = other_version(self.definition, number)
+        if why_not_move(self.definition, self.state, target) is not None:
+            return
+        self._crash(number)
+        self._happens(h.Ordered(self.now, Verb.MOVE, "operator", "because", target=target))
+        places = {step.name: index for index, step in enumerate(target.steps)}
+        here = [places.get(step.name, -1) for step in self.definition.steps]
+        self.lost = [(run._replace(step=here[run.step]), done) for run, done in self.lost]
+        self.begun = [here[index] for index in self.begun]
+        self.participants.move(target)
+        self.definition = target
 
     def _happens(self, happening: h.Happening) -> None:
         entries, self.state = advance(self.definition, self.state, happening)
@@ -279,7 +308,7 @@ class World:
 
     def check(self) -> None:
         state = self.state
-        assert fold(initial(len(self.definition.steps)), self.journal) == state
+        assert fold(initial(self._first_steps), self.journal) == state
         assert state.version == len(self.journal)
         data = json.loads(json.dumps(to_json(state)))
         assert from_json(data, version=state.version) == state
