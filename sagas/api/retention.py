@@ -62,7 +62,7 @@ class RetentionViews(ListModelMixin, Resource):
     filterset_class = RuleFilters
     lookup_value_regex = r"\d{1,18}"
 
-    @extend_schema(request=RuleBody, responses=RuleRow)
+    @extend_schema(request=RuleBody, responses={200: RuleRow})
     def create(self, request: Request) -> Response:
         """Set the rule of a definition and status, in the place of the one before. Safe to repeat.
 

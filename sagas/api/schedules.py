@@ -93,7 +93,7 @@ class ScheduleViews(Resource):
         """Show one schedule."""
         return Response(ScheduleRow(keeping.find_schedule(name)).data)
 
-    @extend_schema(request=ScheduleBody, responses=ScheduleRow)
+    @extend_schema(request=ScheduleBody, responses={200: ScheduleRow})
     def create(self, request: Request) -> Response:
         """Create a schedule, or change the one of this name. Safe to repeat.
 
