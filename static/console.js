@@ -186,7 +186,11 @@ document.addEventListener("click", (event) => {
     return;
   }
   const copied = event.target.closest("[data-copy]");
-  if (copied) copy(copied.textContent, copied);
+  if (copied) {
+    copy(copied.textContent, copied);
+    /* What has the focus is not refreshed; a click is over at once. */
+    if (event.detail) copied.blur();
+  }
   document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
   const row = event.target.closest("tr[data-href]");
   if (!row || event.target.closest("a, button, input, label, summary, time") || String(document.getSelection())) return;
@@ -248,7 +252,7 @@ document.querySelectorAll("pre[data-copyable]").forEach((pre) => {
 });
 
 function copy(text, element) {
-  if (!navigator.clipboard) return;
+  if (!navigator.clipboard) { document.getSelection().selectAllChildren(element); return; }
   navigator.clipboard.writeText(text).then(() => {
     const before = element.title;
     element.title = words.wordCopied;
@@ -271,6 +275,11 @@ function onKey(event) {
   if (Date.now() - went < 1000 && event.key in GO) {
     const link = document.querySelectorAll("#places a")[GO[event.key]];
     if (link) location.href = link.href;
+    return;
+  }
+  if ((event.key === "Enter" || event.key === " ") && event.target.matches("[data-copy]")) {
+    event.preventDefault();
+    event.target.click();
     return;
   }
   const retry = (current && current.dataset.retry) || (document.querySelector("[data-retry]:not(tr)") || { dataset: {} }).dataset.retry;

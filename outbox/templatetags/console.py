@@ -64,13 +64,38 @@ def moment(value: datetime | float | None) -> SafeString | str:
     """Show a time relative to now, with the exact one on hover."""
     if value is None:
         return "—"
-    if isinstance(value, int | float):
-        value = datetime.fromtimestamp(value, UTC)
+    value = _as_time(value)
+    return _time_tag(value, relative(value))
+
+
+@register.filter
+def age(value: datetime | float | None) -> SafeString | str:
+    """Show how long ago a time was, as a length ("3 min"), with the exact one on hover."""
+    return _length(value, sign=1)
+
+
+@register.filter
+def time_left(value: datetime | float | None) -> SafeString | str:
+    """Show how long it is until a time, as a length ("3 min"), with the exact one on hover."""
+    return _length(value, sign=-1)
+
+
+def _length(value: datetime | float | None, *, sign: int) -> SafeString | str:
+    if value is None:
+        return "—"
+    value = _as_time(value)
+    seconds = sign * (timezone.now() - value).total_seconds()
+    return _time_tag(value, duration(max(0.0, seconds), coarse=True))
+
+
+def _as_time(value: datetime | float) -> datetime:
+    return datetime.fromtimestamp(value, UTC) if isinstance(value, int | float) else value
+
+
+def _time_tag(value: datetime, words: str) -> SafeString:
     local = timezone.localtime(value)
     exact = f"{date_format(local, 'Y-m-d H:i:s')} {local.tzname()}"
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, relative(value)
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), exact, words)
 
 
 def relative(value: datetime) -> str:

@@ -35,7 +35,7 @@ def explain(definition: Definition, state: SagaState, now: float) -> Explanation
     if state.status == SagaStatus.FAILED:
         return _undo_failed(definition, state) if state.backward else _stopped(definition, state)
     if state.status == SagaStatus.COMPENSATING:
-        return _compensating(definition, state)
+        return _compensating(definition, state, now)
     if state.status == SagaStatus.RUNNING:
         return _running(definition, state, now)
     return _ended(definition, state)
@@ -72,14 +72,41 @@ def _undo_failed(definition: Definition, state: SagaState) -> Explanation:
     return Explanation("bad", headline, reason, advice)
 
 
-def _compensating(definition: Definition, state: SagaState) -> Explanation:
+def _compensating(definition: Definition, state: SagaState, now: float) -> Explanation:
     undone = sum(1 for step in state.steps if step.status in UNDONE)
     total = sum(1 for step in state.steps if step.order and step.status != StepStatus.FAILED)
-    headline = _("Being undone: %(done)d of %(total)d steps.") % {
-        "done": undone,
-        "total": max(total, undone),
-    }
+    total = max(total, undone)
+    headline = ngettext(
+        "Being undone: %(done)d of %(total)d step.",
+        "Being undone: %(done)d of %(total)d steps.",
+        total,
+    ) % {"done": undone, "total": total}
+    for step, own in zip(definition.steps, state.steps, strict=True):
+        if own.status == StepStatus.COMPENSATING and own.failing_since and own.error:
+            return Explanation("warn", headline, _undo_again(step.name, own, now), _cause(state))
     return Explanation("undo", headline, _cause(state))
+
+
+def _undo_again(name: str, own: StepState, now: float) -> str:
+    """Say how the undo of a step failed that is tried again, and when, if that is known."""
+    words = ngettext(
+        "The undo of “%(step)s” failed %(n)d time: %(message)s",
+        "The undo of “%(step)s” failed %(n)d times: %(message)s",
+        own.undo_attempt,
+    )
+    if own.wake_at is not None and not own.accepted:
+        words = ngettext(
+            "The undo of “%(step)s” failed %(n)d time, next attempt in %(time)s: %(message)s",
+            "The undo of “%(step)s” failed %(n)d times, next attempt in %(time)s: %(message)s",
+            own.undo_attempt,
+        )
+    error = own.error or {}
+    return words % {
+        "step": name,
+        "n": own.undo_attempt,
+        "time": duration(max(0.0, (own.wake_at or now) - now), coarse=True),
+        "message": error.get("message") or error.get("class", ""),
+    }
 
 
 def _running(definition: Definition, state: SagaState, now: float) -> Explanation:

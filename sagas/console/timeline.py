@@ -81,9 +81,7 @@ def _journal_lines(journal: Sequence[JournalEntry]) -> list[Line]:
     sent: dict[tuple[str, bool, int], int] = {}
     answered: set[int] = set()
     for entry in journal:
-        line = _journal_line(entry)._replace(
-            offset=duration((entry.at - journal[0].at).total_seconds())
-        )
+        line = _journal_line(entry)._replace(offset=_offset(entry, journal[0]))
         call = (entry.step, entry.kind.startswith("undo"), line.attempt)
         if entry.kind in (Kind.STEP_SENT, Kind.UNDO_SENT):
             sent[call] = len(lines)
@@ -95,6 +93,13 @@ def _journal_lines(journal: Sequence[JournalEntry]) -> list[Line]:
             line = line._replace(title=str(COMMANDED[Kind(entry.kind)]))
         lines.append(line)
     return [line for place, line in enumerate(lines) if place not in answered]
+
+
+def _offset(entry: JournalEntry, first: JournalEntry) -> str:
+    """Return the time since the start; nothing for the start, or when the start is not shown."""
+    if entry is first or first.seq != 1:
+        return ""
+    return duration((entry.at - first.at).total_seconds())
 
 
 def _journal_line(entry: JournalEntry) -> Line:

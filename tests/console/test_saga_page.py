@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+import re
+
 from django.test import Client
 from django.utils import timezone
 
+from sagas.core.journal import Entry, Kind
+from sagas.models import JournalEntry
 from tests.api.builders import make_letter
-from tests.builders import make_participant
-from tests.console.builders import make_message, make_operator, make_saga, words
+from tests.builders import make_definition, make_participant
+from tests.console.builders import (
+    AT,
+    NO,
+    entries,
+    make_message,
+    make_operator,
+    make_saga,
+    words,
+    write_saga,
+)
 
 
 def test_page_says_what_is_wrong_and_what_can_be_done(admin: Client) -> None:
@@ -52,6 +65,48 @@ def test_only_verbs_that_the_reader_may_give_are_offered(db: None) -> None:
 
     assert [str(verb) for verb, _ in response.context["verbs"]] == ["retry"]
     assert f"/sagas/{saga.pk}/compensate/".encode() not in response.content
+
+
+def test_history_tells_titles_from_steps_and_times_from_the_start(admin: Client) -> None:
+    saga = make_saga("failed")
+
+    response = admin.get(f"/sagas/{saga.pk}/")
+
+    assert "Failed · B" in words(response)
+    offsets = {line.title: line.offset for line in response.context["timeline"]}
+    assert offsets["Saga started"] == ""
+    assert offsets["Failed"] == "3.0 s"
+
+
+def test_history_without_its_start_has_no_times_from_there(admin: Client) -> None:
+    saga = make_saga("failed")
+    JournalEntry.objects.filter(saga=saga, seq=1).delete()
+
+    lines = admin.get(f"/sagas/{saga.pk}/").context["timeline"]
+
+    assert {line.offset for line in lines} == {""}
+
+
+def test_undo_that_is_tried_again_is_said_on_top(admin: Client) -> None:
+    cause = {"cause": NO | {"step": "B"}}
+    again = {"attempt": 1, "error": NO, "wake_at": AT + 9e9}
+    story = [*entries("failed")[:-1], Entry(Kind.COMPENSATION_BEGAN, AT + 4, None, cause)]
+    story.append(Entry(Kind.UNDO_FAILED, AT + 5, 0, again))
+    saga = write_saga(make_definition(), story)
+
+    text = words(admin.get(f"/sagas/{saga.pk}/"))
+
+    assert "Being undone: 0 of 1 step." in text
+    assert re.search(r"The undo of “A” failed 1 time, next attempt in .+: no stock left", text)
+
+
+def test_key_and_id_can_be_copied_by_keyboard(admin: Client) -> None:
+    saga = make_saga("failed", business_key="x" * 200)
+
+    body = admin.get(f"/sagas/{saga.pk}/").content.decode()
+
+    for text in (saga.business_key, str(saga.pk)):
+        assert re.search(rf'data-copy role="button" tabindex="0" title="Copy">{text}<', body)
 
 
 def test_steps_carry_both_directions_and_their_calls(admin: Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -41,8 +42,29 @@ def test_decision_is_asked_for_on_top(admin: Client) -> None:
     response = page(admin, saga)
 
     assert "“Check” waits for a decision. Members of managers decide." in words(response)
-    assert "after that it counts as rejected." in words(response)
+    assert re.search(r"It has waited for .+ days?", words(response))
+    assert re.search(r"If nobody decides within .+ days? ?, it counts as rejected", words(response))
     assert f"/sagas/{saga.pk}/approve/?step=Check".encode() in response.content
+
+
+def test_decision_that_nobody_needs_to_take_goes_on_without(admin: Client) -> None:
+    step = Step("Check", "", "approve", type=StepType.APPROVAL, within_s=60, on_timeout="continue")
+    saga = waits("approval", step)
+
+    text = words(page(admin, saga))
+
+    assert re.search(r"If nobody decides within .+ days? ?, it goes on without a decision", text)
+    assert re.search(r"waiting for a decision for .+ days? goes on without it in", text)
+
+
+def test_decision_reads_well_in_korean(admin: Client) -> None:
+    step = Step("Check", "", "approve", type=StepType.APPROVAL, within_s=60)
+    saga = waits("approval", step)
+
+    korean = admin.get(f"/sagas/{saga.pk}/", headers={"Accept-Language": "ko"})
+
+    assert re.search("일 째 기다리고 있습니다. .+일 안에 아무도 결정하지 않으면", words(korean))
+    assert re.search("결정 대기 .+일 째 .+일 후 대기 종료", words(korean))
 
 
 def test_decision_of_others_has_no_buttons() -> None:
