@@ -10,8 +10,9 @@ from typing import NamedTuple
 from django.db import transaction
 
 from outbox.audit import Actor, log_verb, name_of
+from sagas.core import verbs
 from sagas.core.happenings import LockReleased
-from sagas.core.state import ENDED, MOVING
+from sagas.core.state import ENDED
 from sagas.engine.intervening import record_happening
 from sagas.engine.locks import hand_over
 from sagas.engine.statements import read_clock
@@ -64,12 +65,7 @@ def locks_of(saga: Saga) -> list[HeldLock]:
 
 def why_not_release(holder: Saga | None) -> str | None:
     """Return why nobody may take a lock from its holder now, or None."""
-    if holder is None or holder.status not in MOVING or holder.paused:
-        return None
-    return (
-        "Only a saga that is paused or has failed can lose a lock; "
-        f"this one is {holder.status}. Pause it first."
-    )
+    return None if holder is None else verbs.why_not_release(holder.status, paused=holder.paused)
 
 
 def release_lock(name: str, holder_id: uuid.UUID, *, actor: Actor, reason: str) -> None:

@@ -33,10 +33,10 @@ from sagas.console.sentences import (
 )
 from sagas.console.translating import translate_failure, translate_refusal
 from sagas.core import children as core_children
-from sagas.core import consequences, decide, orders, planning, verbs
+from sagas.core import consequences, deadlocks, decide, locking, orders, planning, verbs
 from sagas.core.definition import Step, StepType
 from sagas.core.journal import Entry, Kind
-from sagas.engine import children, deadlocks, locks
+from sagas.engine import children
 from sagas.replies import take_reply
 from sagas.scheduling import keeping, plans
 from sagas.storable import NotStorableError, encode_storable
@@ -103,7 +103,7 @@ def test_every_note_of_a_plan_is_marked_for_translation() -> None:
 
 
 def test_every_message_of_the_core_is_marked_for_translation() -> None:
-    said = sentences_in(decide, consequences, orders, core_children, children, locks, deadlocks)
+    said = sentences_in(decide, consequences, orders, core_children, children, locking, deadlocks)
 
     # What the saga that was started says of itself may be missing.
     assert said | {"The saga that it had started is {}."} == marked(MESSAGES)

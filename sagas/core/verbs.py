@@ -177,6 +177,16 @@ def why_not_move(definition: Definition, state: SagaState, target: Definition) -
     return None
 
 
+def why_not_release(status: str, *, paused: bool) -> str | None:
+    """Return why nobody may take a lock from a saga now, or None."""
+    if status not in MOVING or paused:
+        return None
+    return (
+        "Only a saga that is paused or has failed can lose a lock; "
+        f"this one is {status}. Pause it first."
+    )
+
+
 # A step whose effect is gone: a saga that has one can no longer go forward.
 UNDONE = frozenset({StepStatus.DONE_BY_HAND, StepStatus.COMPENSATED, StepStatus.NOT_NEEDED})
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from sagas.core.deadlocks import Edge
 from sagas.engine.statements import raw_cursor
 
 HOLDERS = "SELECT name, saga_id FROM sagas_sagalock WHERE name = ANY(%b::text[])"
@@ -113,14 +114,6 @@ class Place(NamedTuple):
     name: str
     saga_id: uuid.UUID
     step: str
-
-
-class Edge(NamedTuple):
-    """A saga that waits for another; without a lock, for the end of one that it has started."""
-
-    waiter: uuid.UUID
-    lock: str
-    holder: uuid.UUID
 
 
 class Heir(NamedTuple):

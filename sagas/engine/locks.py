@@ -11,22 +11,19 @@ from __future__ import annotations
 import uuid
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from django.db import transaction
 
+from sagas.core import deadlocks, locking
 from sagas.core import happenings as h
-from sagas.core.definition import OnLocked
 from sagas.core.expressions import ExpressionError
-from sagas.core.locking import awaited, lock_names
-from sagas.core.mapping import document, input_of
+from sagas.core.locking import Taken
 from sagas.core.moves import Run
-from sagas.core.state import ENDED, Direction
-from sagas.engine import deadlocks
 from sagas.engine import lock_statements as statements
 from sagas.engine.held import Change, Held
-from sagas.engine.lock_statements import Edge, Place
+from sagas.engine.lock_statements import Place
 from sagas.engine.waking import wake_driver, wake_driver_on_commit
-from sagas.participants.calls import describe
 
 # Two sagas that begin to wait at the same moment do not see each other, be it in a circle; so
 # everybody looks once more after this time.
@@ -51,7 +48,7 @@ class Wish:
     granted: bool = False
     obstacle: h.Blocked | h.Failed | None = None
     # The first lock that another saga holds, and that saga.
-    taken: tuple[str, uuid.UUID] | None = None
+    taken: Taken | None = None
     # Or nobody can say yet who will hold it.
     is_busy: bool = False
 
@@ -69,11 +66,8 @@ class Wish:
 
     def ask(self, holders: dict[str, uuid.UUID], wanted: dict[str, Place]) -> None:
         """Ask for one lock after the other, up to the first that another saga holds."""
-        for name in self.names:
-            holder = holders.setdefault(name, self.saga_id)
-            if holder != self.saga_id:
-                self.taken = (name, holder)
-                return
+        self.taken = locking.take(self.names, self.saga_id, holders)
+        for name in takewhile(lambda name: holders[name] == self.saga_id, self.names):
             wanted[name] = Place(name, self.saga_id, self.step)
 
     def see(self, holders: dict[str, uuid.UUID]) -> None:
@@ -81,16 +75,12 @@ class Wish:
         names = (name for name in self.names if holders.get(name) != self.saga_id)
         name = next(names, None)
         self.is_busy = name is not None and name not in holders
-        self.taken = (name, holders[name]) if name is not None and name in holders else None
+        self.taken = Taken(name, holders[name]) if name is not None and name in holders else None
 
     def grant(self) -> None:
         self.granted = True
         # A rollback makes the driver forget it.
         self.held.locks = self.held.locks.union(self.names)
-
-    def refuse(self, error_class: str, message: str, now: float) -> None:
-        error = describe(error_class, message, retryable=False)
-        self.obstacle = h.Failed(now, *self.run[:3], error)
 
 
 def wish(change: Change, run: Run, now: float) -> Wish:
@@ -105,15 +95,11 @@ def _wish(change: Change, run: Run, now: float) -> Wish:
     held, state = change.held, change.state
     blocked = state.steps[run.step].blocked
     new = Wish(held, run, awaits=blocked["lock"] if blocked else "")
-    if run.direction == Direction.BACKWARD or run.probe:
-        new.granted = True
-        return new
     saga = {"id": str(held.id), "business_key": held.business_key}
-    told = document(held.definition, state, input_of(state, held.input), saga)
     try:
-        new.names = lock_names(held.definition, run.step, told)
+        new.names = locking.wanted(held.definition, state, run, (held.input, saga))
     except ExpressionError as problem:
-        new.refuse("InvalidMapping", str(problem), now)
+        new.obstacle = locking.failed(run, "InvalidMapping", str(problem), now)
     else:
         new.granted = held.locks.issuperset(new.names)
     return new
@@ -133,9 +119,8 @@ def take(changes: Iterable[Change], now: float) -> set[uuid.UUID]:
             continue
         if wish.taken is None:
             wish.grant()
-        elif wish.held.definition.on_locked == OnLocked.REFUSE:
-            name, holder = wish.taken
-            wish.refuse("Locked", f"Lock {name} is held by saga {holder}.", now)
+        else:
+            wish.obstacle = locking.turned_away(wish.held.definition, wish.run, wish.taken, now)
     served = [(wish.saga_id, wish.awaits) for wish in wishes if wish.granted and wish.awaits]
     if served:
         statements.stop_waiting(served)
@@ -164,25 +149,18 @@ def _wait(wishes: Sequence[Wish], now: float) -> set[uuid.UUID]:
     """Let wishes wait, unless they would wait for ever; return who else has to give way."""
     if not wishes:
         return set()
-    queue = [(wish, *wish.taken) for wish in wishes if wish.taken]
-    statements.wait([Place(name, wish.saga_id, wish.step) for wish, name, _ in queue])
+    queue = [(wish, wish.taken) for wish in wishes if wish.taken]
+    statements.wait([Place(taken.name, wish.saga_id, wish.step) for wish, taken in queue])
     edges = statements.edges({wish.saga_id for wish in wishes})
     victims: set[uuid.UUID] = set()
-    for wish, name, holder in queue:
-        if circle := deadlocks.circle_to_break(edges, wish.saga_id):
-            wish.refuse("Deadlock", deadlocks.told(circle), now)
-        else:
-            wish.obstacle = h.Blocked(now, wish.run.step, name, str(holder))
-            victims |= _victims(edges, wish.saga_id)
-    gave_way = [(w.saga_id, name) for w, name, _ in queue if isinstance(w.obstacle, h.Failed)]
+    for wish, taken in queue:
+        wish.obstacle = locking.stopped(edges, wish.saga_id, wish.run, taken, now)
+        if isinstance(wish.obstacle, h.Blocked):
+            victims |= deadlocks.victims(edges, wish.saga_id)
+    gave_way = [(w.saga_id, taken.name) for w, taken in queue if isinstance(w.obstacle, h.Failed)]
     if gave_way:
         statements.stop_waiting(gave_way)
     return victims - {wish.saga_id for wish in wishes}
-
-
-def _victims(edges: Sequence[Edge], saga_id: uuid.UUID) -> set[uuid.UUID]:
-    circle = deadlocks.circle_of(edges, saga_id)
-    return {deadlocks.victim(circle)} if circle else set()
 
 
 def look_at(change: Change, blocked: dict[str, float], now: float) -> float:
@@ -202,11 +180,11 @@ def settle(changes: Iterable[Change], victims: Collection[uuid.UUID] = ()) -> bo
     changes = [c for c in changes if c.held.locking and (c.entries or c.wishes)]
     if not changes and not victims:
         return False
-    left = [(change.held.id, name) for change in changes for name in _left(change)]
+    left = [(change.held.id, name) for change in changes for name in _given_up(change)]
     if left:
         statements.stop_waiting(left)
     due = bool(victims) and bool(statements.make_due(victims))
-    ended = [change.held.id for change in changes if _gives_back(change)]
+    ended = [c.held.id for c in changes if locking.gives_back(c.held.definition, c.state)]
     handed = bool(ended) and hand_over(ended)
     if waits := {name for change in changes for name in _waits(change)}:
         _wake_next_on_commit(waits)
@@ -217,7 +195,7 @@ def _waits(change: Change) -> set[str]:
     """Return the locks that a saga, which nobody goes on with, has been told to wait for."""
     if not change.wishes or change.goes_on:
         return set()
-    return awaited(change.held.definition, change.state)
+    return locking.awaited(change.held.definition, change.state)
 
 
 def _wake_next_on_commit(names: Collection[str]) -> None:
@@ -246,14 +224,8 @@ def wake_next(names: Collection[str]) -> None:
         wake_driver()
 
 
-def _left(change: Change) -> set[str]:
-    before = awaited(change.held.definition, change.held.state)
-    return before - awaited(change.held.definition, change.state)
-
-
-def _gives_back(change: Change) -> bool:
-    """Say whether the saga has ended, or goes on under a version that knows no locks."""
-    return change.state.status in ENDED or not change.held.definition.takes_locks
+def _given_up(change: Change) -> set[str]:
+    return locking.given_up(change.held.definition, change.held.state, change.state)
 
 
 def hand_over(saga_ids: Sequence[uuid.UUID], name: str | None = None) -> bool:

@@ -516,6 +516,25 @@ def test_a_saga_that_is_moved_to_a_version_without_locks_gives_them_back(driver:
     assert holders() == {"order:1": second.pk}
 
 
+def test_a_saga_that_waits_and_is_moved_to_a_version_without_locks_leaves_the_queue(
+    driver: Driver,
+) -> None:
+    old = locked()
+    Script().register(old)
+    first, second = begin(old), begin(old)
+    driver.drive()
+    assert queue() == [second.pk]
+    locked(locks=())
+
+    order(Verb.MOVE, second, version=2)
+
+    assert queue() == []
+    let_go(driver, first)
+    let_go(driver, second)
+    assert (status_of(first), status_of(second)) == ("completed", "completed")
+    assert holders() == {}
+
+
 def test_a_saga_that_is_moved_takes_the_locks_of_its_new_version_too(driver: Driver) -> None:
     first, second = moved(driver, ("new:{input.order}",))
 

@@ -9,8 +9,15 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from sagas.engine.lock_statements import Edge
+
+class Edge(NamedTuple):
+    """A saga that waits for another; without a lock, for the end of one that it has started."""
+
+    waiter: uuid.UUID
+    lock: str
+    holder: uuid.UUID
 
 
 def circle_of(edges: Iterable[Edge], saga_id: uuid.UUID) -> list[Edge]:
@@ -40,9 +47,10 @@ def circle_to_break(edges: Iterable[Edge], saga_id: uuid.UUID) -> list[Edge]:
     )
 
 
-def victim(circle: Iterable[Edge]) -> uuid.UUID:
-    """Return who has to give way: the youngest one that waits for a lock."""
-    return max(edge.waiter for edge in circle if edge.lock)
+def victims(edges: Iterable[Edge], saga_id: uuid.UUID) -> set[uuid.UUID]:
+    """Return who has to give way for a saga to go on: the youngest one that waits for a lock."""
+    circle = circle_of(edges, saga_id)
+    return {max(edge.waiter for edge in circle if edge.lock)} if circle else set()
 
 
 def told(circle: list[Edge]) -> str:
