@@ -114,7 +114,7 @@ def duration(seconds: float | None, coarse: bool = False) -> str:
         return "—"
     if seconds < 1 and not coarse:
         return _("%(n)d ms") % {"n": round(seconds * 1000)}
-    if seconds < 10 and not coarse:
+    if seconds < 10 and seconds % 1 and not coarse:
         return _("%(n).1f s") % {"n": seconds}
     total = int(seconds)
     days, rest = divmod(total, 86_400)

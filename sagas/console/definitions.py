@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from outbox.pages import page, render_page
 from outbox.paging import count_up_to
+from outbox.templatetags.console import duration
 from sagas.console.detail import core_of
 from sagas.console.graphs import drawing, words
 from sagas.console.wording import KIND
@@ -92,9 +93,9 @@ def _in_flight(stored: Definition) -> list[tuple[str, Any, Any]]:
 def _policy(policy: RetryPolicy) -> str:
     if policy.attempts <= 1:
         return _("1 attempt")
-    return _("%(n)d attempts, %(first)g s × %(factor)g, at most %(cap)g s apart") % {
+    return _("%(n)d attempts, %(first)s × %(factor)g, at most %(cap)s apart") % {
         "n": policy.attempts,
-        "first": policy.initial_s,
+        "first": duration(policy.initial_s),
         "factor": policy.factor,
-        "cap": policy.cap_s,
+        "cap": duration(policy.cap_s),
     }

@@ -147,6 +147,11 @@ RETENTION = (
     gettext_noop("There is no definition %(name)s."),
     gettext_noop("Calls of %(name)s may be repeated for %(days)s days; keep its sagas for longer."),
 )
+# As sagas.retention.rules writes them to the audit log.
+AUDIT = (
+    gettext_noop("archive after %(days)s days: %(why)s"),
+    gettext_noop("drop after %(days)s days: %(why)s"),
+)
 # As sagas.storable ends a sentence about what cannot be stored.
 PROBLEMS = (
     gettext_noop("is no JSON: %(why)s"),

@@ -58,9 +58,15 @@ _REFUSALS = _sentences(
 
 
 def register_stored() -> None:
-    """Let every page know what journals, dead replies and stopped schedules say."""
+    """Let every page know what journals, dead replies, stopped schedules and the audit say."""
     register_sentences(
-        _sentences(sentences.MESSAGES, sentences.REPLIES, sentences.SCHEDULES, sentences.STARTS)
+        _sentences(
+            sentences.MESSAGES,
+            sentences.REPLIES,
+            sentences.SCHEDULES,
+            sentences.STARTS,
+            sentences.AUDIT,
+        )
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sagas.core.definition import Kind, Step, StepType
+from sagas.core.definition import Kind, RetryPolicy, Step, StepType
 from tests.builders import make_step, store
 from tests.console.builders import make_operator
 
@@ -30,6 +30,12 @@ def test_the_graph_is_drawn_with_waits_kinds_and_order() -> None:
     assert "after A, B" in page
     assert "from the start" in page
     assert "only if input.total &gt; `10`" in page
+
+
+def test_policies_are_told_in_units_for_people() -> None:
+    store(make_step("A", retry=RetryPolicy(attempts=9, initial_s=1800.0, cap_s=5400.0)))
+
+    assert "9 attempts, 30 min × 2, at most 1 h 30 min apart · timeout 30 s" in read_page()
 
 
 def test_what_authors_wrote_is_shown_as_text() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import override
 
+from config.console.audit import VERBS
 from outbox.models import Delivery, Receipt, Route
+from sagas.core.verbs import Verb
 from sagas.models import Participant
 from tests.builders import make_participant, make_step, store
 from tests.console.builders import make_message, make_operator, make_saga, order, words
@@ -138,3 +141,11 @@ def test_audit_says_who_did_what_why_and_is_narrowed(admin: Client) -> None:
     assert found(f"object={saga.pk}") == ["root retry order-1"]
     assert found("user=0") == []
     assert "the warehouse is open again" in words(admin.get("/audit/"))
+
+
+def test_audit_has_words_for_every_verb() -> None:
+    codes = {*(verb.value for verb in Verb), "enable", "disable"}
+
+    assert codes <= VERBS.keys()
+    with override("ko"):
+        assert [code for code in codes if str(VERBS[code]) == code] == []

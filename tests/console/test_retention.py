@@ -54,6 +54,8 @@ def test_a_rule_is_set_changed_and_removed(admin: Client) -> None:
     assert admin.post(f"/retention/{rule.pk}/remove/", order()).status_code == 404
     told = words(admin.get("/audit/"))
     assert "drop after 60 days: the warehouse is open again" in told
+    korean = words(admin.get("/audit/", headers={"Accept-Language": "ko"}))
+    assert "60일 뒤 삭제: the warehouse is open again" in korean
     assert "remove" in told
 
 

@@ -75,7 +75,7 @@ def test_history_tells_titles_from_steps_and_times_from_the_start(admin: Client)
     assert "Failed · B" in words(response)
     offsets = {line.title: line.offset for line in response.context["timeline"]}
     assert offsets["Saga started"] == ""
-    assert offsets["Failed"] == "3.0 s"
+    assert offsets["Failed"] == "3 s"
 
 
 def test_history_without_its_start_has_no_times_from_there(admin: Client) -> None:

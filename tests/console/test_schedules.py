@@ -42,6 +42,14 @@ def test_a_schedule_is_set_edited_and_listed(admin: Client) -> None:
     assert "nightly enabled test 0 4 * * * Asia/Seoul" in words(admin.get("/schedules/"))
 
 
+def test_an_interval_is_told_in_the_language_of_the_reader(admin: Client) -> None:
+    store()
+    make_schedule(cron="", every="90m")
+
+    assert "every 1 h 30 min" in words(admin.get("/schedules/"))
+    assert "1시간 30분마다" in words(admin.get("/schedules/", headers={"Accept-Language": "ko"}))
+
+
 def test_a_schedule_that_could_not_start_anything_is_refused(admin: Client) -> None:
     store()
 
@@ -76,7 +84,7 @@ def test_its_page_shows_what_it_has_started(admin: Client) -> None:
     text = words(admin.get(f"/schedules/{schedule.row.pk}/"))
 
     assert "running" in text
-    assert "every 86400 seconds" in text
+    assert "every 1 day" in text
 
 
 def test_its_page_says_why_it_was_disabled(admin: Client) -> None:
