@@ -34,11 +34,15 @@ class Effect(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A step of one saga; `undoable`: its definition names a compensation."""
+    """A step of one saga; `undoable`: its definition names a compensation.
+
+    `times`: how often it was ordered, under a new key each time: after a "no", or rewound.
+    """
 
     name: str
     status: str
     undoable: bool = True
+    times: int = 1
 
 
 class SagaRow(NamedTuple):
@@ -101,8 +105,10 @@ def violations(saga: SagaRow, effects: list[Effect]) -> Iterator[str]:
     by_step: dict[str, list[Effect]] = defaultdict(list)
     for effect in effects:
         by_step[effect.step].append(effect)
+    ordered = {step.name: step.times for step in saga.steps}
     for name, done in by_step.items():
-        if len(done) > 1:
+        standing_now = sum(effect.stands for effect in done)
+        if standing_now > 1 or len(done) > ordered.get(name, 1):
             yield f"{name} was done {len(done)} times"
     for step in saga.steps:
         if step.status in BY_HAND:

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS calls (
 -- The first answer under each idempotency key.
 CREATE TABLE IF NOT EXISTS answers (
     idempotency_key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
--- Steps whose undo has come; nothing more is done for them.
+-- Steps whose undo has come before their action; nothing more is done for them.
 CREATE TABLE IF NOT EXISTS tombstones (
     saga_id TEXT NOT NULL, step TEXT NOT NULL, at TEXT NOT NULL DEFAULT ({NOW}),
     PRIMARY KEY (saga_id, step)) WITHOUT ROWID;
@@ -182,10 +182,12 @@ class Ledger:
             " WHERE saga_id = ? AND step = ? AND status = 'active'",
             (call.saga_id, call.step),
         ).rowcount
-        self._db.execute(
-            "INSERT OR IGNORE INTO tombstones (saga_id, step) VALUES (?, ?)",
-            (call.saga_id, call.step),
-        )
+        if not undone:
+            # What it took back may be ordered anew; what it was meant for and did not find may not.
+            self._db.execute(
+                "INSERT OR IGNORE INTO tombstones (saga_id, step) VALUES (?, ?)",
+                (call.saga_id, call.step),
+            )
         word = "undone" if undone else "nothing to undo"
         return Outcome(word, Answer(200, json.dumps({"undone": undone})))
 

@@ -55,6 +55,18 @@ def test_an_effect_done_twice(status):
     assert "ReserveFlight was done 2 times" in complaints(make_saga(status), *twice)
 
 
+def test_a_step_that_was_done_undone_and_ordered_again_is_done_once():
+    steps = (StepRow(FLIGHT, "succeeded", times=2), StepRow(HOTEL, "succeeded"))
+    saga = make_saga()._replace(steps=steps)
+    effects = [make_effect(number=1, stands=False), make_effect(number=2), make_effect(HOTEL)]
+    both_stand = [make_effect(number=1), *effects[1:]]
+    once_too_often = [make_effect(number=3, stands=False), *effects]
+
+    assert complaints(saga, *effects) == []
+    assert complaints(saga, *both_stand) == ["ReserveFlight was done 2 times"]
+    assert complaints(saga, *once_too_often) == ["ReserveFlight was done 3 times"]
+
+
 def test_an_effect_without_a_saga():
     report = verdict([], [make_effect(saga_id="saga-9")])
 

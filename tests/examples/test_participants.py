@@ -64,6 +64,19 @@ def test_an_action_after_its_undo_is_refused(participants, generation):
     assert participants.statuses() == []
 
 
+def test_what_was_undone_can_be_ordered_again(participants):
+    """As a saga does that is rewound."""
+    participants.call()
+    participants.undo()
+
+    late = participants.call(attempt=2)
+    again = participants.call(attempt=3, generation="/2")
+
+    assert late.body["flight_reservation"] == "FL-1"
+    assert again.body["flight_reservation"] == "FL-2"
+    assert participants.statuses() == ["undone", "active"]
+
+
 def test_two_sagas_have_effects_of_their_own(participants):
     participants.call(saga_id="saga-1")
     participants.call(saga_id="saga-2")

@@ -117,7 +117,8 @@ def read_sagas(data: Path, name: str | None) -> Iterator[SagaRow]:
 
 
 def step_row(step: core.Step, step_state: state.StepState) -> StepRow:
-    return StepRow(step.name, step_state.status, step.compensation is not None)
+    undoable = step.compensation is not None
+    return StepRow(step.name, step_state.status, undoable, step_state.generation + 1)
 
 
 def ids_among(saga_ids: set[str]) -> set[str]:
