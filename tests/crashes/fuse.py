@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
+import redis
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db import OperationalError as DjangoOperationalError
 
@@ -47,7 +48,7 @@ class Killed(BaseException):
 
 
 # What a process notices of a connection that broke.
-CUT_OFF = (DjangoOperationalError, psycopg.OperationalError)
+CUT_OFF = (DjangoOperationalError, psycopg.OperationalError, redis.ConnectionError)
 _burning = threading.local()
 
 
@@ -119,28 +120,37 @@ def point(lose: Callable[[], None]) -> None:
 
 
 @contextmanager
-def points_in_the_database() -> Iterator[None]:
-    """Make every statement and commit two points of whoever has lit a fuse."""
+def points_in_the_servers() -> Iterator[None]:
+    """Make every statement, commit and command two points of whoever has lit a fuse."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(psycopg.Cursor, "execute", _with_points(psycopg.Cursor.execute))
-        patch.setattr(psycopg.Connection, "commit", _with_points(psycopg.Connection.commit))
+        for kind, method, lose in (
+            (psycopg.Cursor, "execute", _lose_database),
+            (psycopg.Connection, "commit", _lose_database),
+            (redis.Redis, "execute_command", _lose_redis),
+            (redis.client.Pipeline, "execute", _lose_redis),
+        ):
+            patch.setattr(kind, method, _with_points(getattr(kind, method), lose))
         yield
 
 
-def _with_points(work: Callable[..., Any]) -> Callable[..., Any]:
+def _with_points(work: Callable[..., Any], lose: Callable[[Any], None]) -> Callable[..., Any]:
     def with_points(subject: Any, *args: Any, **options: Any) -> Any:
-        raw = subject if isinstance(subject, psycopg.Connection) else subject.connection
-
-        def lose() -> None:
-            raw.close()
-            raise psycopg.OperationalError("the connection is lost")
-
-        point(lose)
+        point(lambda: lose(subject))
         result = work(subject, *args, **options)
-        point(lose)
+        point(lambda: lose(subject))
         return result
 
     return with_points
+
+
+def _lose_database(subject: Any) -> None:
+    raw = subject if isinstance(subject, psycopg.Connection) else subject.connection
+    raw.close()
+    raise psycopg.OperationalError("the connection is lost")
+
+
+def _lose_redis(subject: Any) -> None:
+    raise redis.ConnectionError("the connection is lost")
 
 
 def hang_up() -> None:

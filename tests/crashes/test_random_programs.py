@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.crashes.programs import random_programs
-from tests.crashes.scenarios import Scenario
+from tests.crashes.scenarios import TWO, Scenario
 from tests.crashes.schedules import draw
-from tests.crashes.stage import SAGAS, Stage
+from tests.crashes.stage import Stage
 from tests.crashes.test_schedules import told
 from tests.crashes.world import Reader
 
@@ -41,5 +41,5 @@ def play(stage: Stage, count: int) -> int:
         outcome = stage.play(schedule)
         assert outcome.findings == [], told(schedule)
         assert {end.status for end in outcome.ends} <= RESTS, told(schedule)
-        assert len(outcome.ends) >= SAGAS, told(schedule)
+        assert len(outcome.ends) >= len(TWO), told(schedule)
     return len(schedules)

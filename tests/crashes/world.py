@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
+from outbox.exceptions import Unavailable
 from outbox.relay_statements import Pending
 from sagas.barrier import barrier
 from sagas.barrier.exceptions import BusinessFailure as Refused
@@ -14,6 +16,9 @@ from sagas.core.state import Direction
 from sagas.participants.answers import Answer, read_answer
 from sagas.participants.calls import BusinessFailure, Call, describe
 from tests.crashes.fuse import out, point
+
+# The target of the commands' route.
+COMMANDS = "commands"
 
 
 class Habits(NamedTuple):
@@ -49,7 +54,7 @@ class World:
     def __init__(self, habits: Habits) -> None:
         self.habits = habits
         self.done: list[Effect] = []
-        # Replies that the services still have to send, by idempotency key.
+        # Replies that the services still have to send, by message id.
         self.replies: dict[str, dict[str, Any]] = {}
         self.published: list[str] = []
         self._answers: dict[str, tuple[int, Any]] = {}
@@ -65,6 +70,28 @@ class World:
             if self._first(call, self.habits.loses):
                 return unknown("LostAnswer")
             return read_answer(status, json.dumps(body).encode(), None)
+
+    def obey(self, command: Pending) -> None:
+        """Work off a command that has come as a message, and reply unless the reply is lost."""
+        call = _call_of(command)
+        with self._lock:
+            status, body = 503, {"error": {"code": "busy", "message": "Busy."}}
+            if not self._first(call, self.habits.busy):
+                status, body = self._remembered(call)
+            if not self._first(call, self.habits.loses):
+                self._reply(f"reply to {command.message_id}", call, status, body)
+
+    def _reply(self, message_id: str, call: Call, status: int, body: Any) -> None:
+        payload = {
+            "message_id": message_id,
+            "correlation_id": call.idempotency_key,
+            "attempt": call.attempt,
+        }
+        if status == 200:
+            payload |= {"outcome": "succeeded", "output": body}
+        else:
+            payload |= {"outcome": "failed", "retryable": status == 503, **body}
+        self.replies[message_id] = payload
 
     def _remembered(self, call: Call) -> tuple[int, Any]:
         if call.action.startswith("ask"):
@@ -93,10 +120,11 @@ class World:
             return refusal.status, refusal.answer
         return passage.status, passage.answer
 
-    def replied(self, key: str) -> None:
+    def replied(self, message_id: str) -> None:
         """The engine has taken this reply: from now on the service answers at once."""
-        output = self.replies.pop(key)["output"]
-        self._answers[key] = 200, output
+        reply = self.replies.pop(message_id)
+        if reply["outcome"] == "succeeded":
+            self._answers[reply["correlation_id"]] = 200, reply["output"]
 
     def _first(self, call: Call, befalls: tuple[str, ...]) -> bool:
         mark = (call.business_key, call.action)
@@ -109,15 +137,10 @@ class World:
         if self.habits.refuse(call) or self._comes_too_late(call):
             return 409, {"error": {"code": "no", "message": "No."}}
         self._do(call)
+        output = {"did": call.action}
         if call.action not in self.habits.replies:
-            return 200, {"did": call.action}
-        self.replies[call.idempotency_key] = {
-            "message_id": f"reply to {call.idempotency_key}",
-            "correlation_id": call.idempotency_key,
-            "attempt": call.attempt,
-            "outcome": "succeeded",
-            "output": {"did": call.action},
-        }
+            return 200, output
+        self._reply(f"reply to {call.idempotency_key}", call, 200, output)
         return 202, None
 
     def _comes_too_late(self, call: Call) -> bool:
@@ -126,12 +149,28 @@ class World:
         )
 
     def _do(self, call: Call) -> None:
-        stands = Effect(call.business_key, call.step, Direction.FORWARD) in self.done
-        if call.direction == Direction.BACKWARD:
+        if call.direction == Direction.BACKWARD and not self._stands(call):
+            # It keeps out the action that it was meant for, under whatever key that comes.
             self._undone.add((call.business_key, call.step))
-            if not stands:
-                return
+            return
         self.done.append(Effect(call.business_key, call.step, call.direction.value))
+
+    def _stands(self, call: Call) -> bool:
+        done, undone = (
+            self.done.count(Effect(call.business_key, call.step, direction))
+            for direction in (Direction.FORWARD, Direction.BACKWARD)
+        )
+        return done > undone
+
+
+def _call_of(command: Pending) -> Call:
+    """Read a command as its participant does."""
+    told, headers = json.loads(command.payload), json.loads(command.headers)
+    return Call(
+        **told | {"direction": Direction(told["direction"])},
+        idempotency_key=headers["idempotencykey"],
+        deadline=datetime.fromisoformat(headers["deadline"]),
+    )
 
 
 class Line:
@@ -181,15 +220,22 @@ class AtOnce:
 
 
 class Reader:
-    """The target of the events' route."""
+    """The target of every route: who reads events, and the services that commands go to."""
 
     world: World
 
     def send(self, target: str, messages: Sequence[Pending]) -> Mapping[int, Exception]:
-        point(_cut)
+        point(_unreachable)
         self.world.published += [message.message_id for message in messages]
-        point(_cut)
+        if target == COMMANDS:
+            for command in messages:
+                self.world.obey(command)
+        point(_unreachable)
         return {}
+
+
+def _unreachable() -> None:
+    raise Unavailable("the line is dead")
 
 
 def refuse_locally(habits: Habits, call: Call) -> None:
