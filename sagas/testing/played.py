@@ -73,9 +73,13 @@ class PlayedSaga:
                 return None if idle else move.until
         return None
 
+    @property
+    def given(self) -> tuple[Any, dict[str, str]]:
+        """The first input, and what expressions know of the saga itself."""
+        return self.input, {"id": str(self.id), "business_key": self.business_key}
+
     def prepare(self, run: Run, now: float) -> Prepared:
-        context = {"id": str(self.id), "business_key": self.business_key}
-        return prepare(self.definition, self.state, run, now, (self.input, context))
+        return prepare(self.definition, self.state, run, now, self.given)
 
     def call(self, run: Run, now: float) -> Call:
         """Return what the participant of this run is told."""

@@ -10,8 +10,10 @@ from typing import Any, Self
 from sagas.core import happenings as h
 from sagas.core.definition import Definition, RetryPolicy, StepType
 from sagas.core.journal import Entry, Kind
+from sagas.core.locking import awaited
 from sagas.core.moves import Run
 from sagas.core.state import Direction, SagaState, StepStatus, WaitsFor
+from sagas.core.verbs import why_not_release
 from sagas.definitions import Saga, read_yaml
 from sagas.testing.answers import Answer, Duration, seconds, succeed
 from sagas.testing.effects import Effect
@@ -48,13 +50,25 @@ def simulate(
     `seed` chance decides. `own_callables` calls the Python callables of a saga class. It
     begins `after` a time, as one that is started with `at`.
     """
-    definitions = [_steady(read(each)) for each in (source, *sub_sagas)]
     participants = Participants()
     if own_callables and isinstance(source, type):
         for (name, action), callable_ in source.local_actions().items():
             participants.script(name, action, (callable_,))
-    world = World({d.name: d for d in definitions}, participants, seed=seed, order=order)
-    starts_at = None if after is None else BEGAN + seconds(after)
+    world = World({}, participants, seed=seed, order=order)
+    return _start(world, (source, *sub_sagas), input, business_key, after)
+
+
+def _start(
+    world: World,
+    sources: Iterable[Source],
+    input: Any,
+    business_key: str,
+    after: Duration | None,
+) -> Simulation:
+    """Start a saga of the first one; the others are those that its steps start."""
+    definitions = [_steady(read(each)) for each in sources]
+    world.definitions |= {definition.name: definition for definition in definitions}
+    starts_at = None if after is None else world.now + seconds(after)
     saga = world.start(definitions[0], input or {}, business_key, starts_at=starts_at)
     run = Simulation(world, saga)
     alive.add(run)
@@ -82,6 +96,22 @@ class Simulation:
         """Script an action or compensation: these answers one after the other, then success."""
         self._world.participants.script(participant, action, answers)
         return self
+
+    def beside(
+        self,
+        source: Source,
+        *,
+        input: Any = None,
+        business_key: str = "order-2",
+        sub_sagas: Iterable[Source] = (),
+        after: Duration | None = None,
+    ) -> Simulation:
+        """Start another saga in the same world, and return it.
+
+        They share time, participants with what these were told to answer, and locks; whichever of
+        them is told to go on, all do.
+        """
+        return _start(self._world, (source, *sub_sagas), input, business_key, after)
 
     # What it does.
 
@@ -143,6 +173,16 @@ class Simulation:
         self._world.happen(saga, ordered(saga, verb, self._world.now, by, reason, **more))
         return self
 
+    def release_lock(self, name: str, *, by: str = "operator", reason: str = "a test") -> Self:
+        """Take a lock from it, as a lead can. Raises OrderRefused."""
+        if name not in self.locks:
+            raise OrderRefused("It does not hold this lock any more.")
+        if refusal := why_not_release(self.status, paused=self.paused):
+            raise OrderRefused(refusal)
+        self._world.happen(self._saga, h.LockReleased(self._world.now, name, by, reason))
+        self._world.locks.hand_over(name)
+        return self
+
     def reply(
         self,
         step: str,
@@ -202,24 +242,35 @@ class Simulation:
     @property
     def calls(self) -> list[Called]:
         """All calls that participants have got, those of sub-sagas, too."""
-        return list(self._world.participants.calls)
+        own = {str(saga.id) for saga in self._family()}
+        return [called for called in self._world.participants.calls if called.saga in own]
 
     @property
     def compensations(self) -> list[str]:
         """The compensations that have got through, in that order, those of sub-sagas, too."""
+        own = self._family()
         return [
             name
             for saga, place in self._world.log
-            if saga.journal[place].kind == Kind.UNDO_SUCCEEDED
+            if saga in own
+            and saga.journal[place].kind == Kind.UNDO_SUCCEEDED
             and (name := _compensation_of(saga, place))
         ]
 
     @property
     def sub_sagas(self) -> list[Simulation]:
         """The sagas that steps have started, directly or further down."""
-        return [
-            Simulation(self._world, saga) for saga in self._world.sagas if saga is not self._saga
-        ]
+        return [Simulation(self._world, saga) for saga in self._family()[1:]]
+
+    @property
+    def locks(self) -> list[str]:
+        """The names of the locks that it holds."""
+        return self._world.locks.of(self._saga)
+
+    @property
+    def awaited_locks(self) -> list[str]:
+        """The names of the locks that it waits for."""
+        return sorted(awaited(self._saga.definition, self._saga.state))
 
     def step(self, name: str) -> StepStatus:
         """Return what has come of a step."""
@@ -227,7 +278,8 @@ class Simulation:
 
     def standing(self) -> list[Effect]:
         """Return the effects that stand; those of a step with nothing to undo never do."""
-        return self._world.participants.effects.standing()
+        own = {str(saga.id) for saga in self._family()}
+        return [e for e in self._world.participants.effects.standing() if e.saga in own]
 
     def assert_nothing_stands(self) -> None:
         """Raise AssertionError, with the timeline, if an effect stands."""
@@ -248,6 +300,17 @@ class Simulation:
     def __repr__(self) -> str:
         name, key = self._saga.definition.name, self._saga.business_key
         return f"<{name} {key}: {self.status}, {len(self._saga.journal)} entries>"
+
+    def _family(self) -> list[PlayedSaga]:
+        """Return the saga and those that its steps have started, directly or further down."""
+        family = [self._saga]
+        ids = {str(self._saga.id)}
+        # Whoever starts a saga is older.
+        for saga in self._world.sagas:
+            if saga.state.parent is not None and saga.state.parent["saga"] in ids:
+                family.append(saga)
+                ids.add(str(saga.id))
+        return family
 
     def _decide(self, verb: str, step: str, by: str, reason: str) -> Self:
         index = self._saga.definition.index_of(step)

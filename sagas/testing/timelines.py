@@ -14,7 +14,17 @@ def timeline(world: World, first: PlayedSaga) -> str:
     standing = ", ".join(map(repr, world.participants.effects.standing())) or "nothing"
     in_air = ", ".join(f"{f.call.step} ({f.call.action})" for f in world.in_air)
     parts.append(f"stands: {standing}" + (f"; in the air: {in_air}" if in_air else ""))
-    return "\n".join(parts)
+    return "\n".join([*parts, *_locks(world)])
+
+
+def _locks(world: World) -> list[str]:
+    """Return a line for each lock: who holds it, and who waits for it, next one first."""
+    keys = {saga.id: saga.business_key for saga in world.sagas}
+    lines = []
+    for name, holder in sorted(world.locks.holders.items()):
+        waiting = ", ".join(keys[who] for lock, who in world.locks.queue if lock == name)
+        lines.append(f"lock {name}: {keys[holder]}" + (f", then {waiting}" if waiting else ""))
+    return lines
 
 
 def _journal(saga: PlayedSaga) -> str:

@@ -17,6 +17,7 @@ from sagas.core.moves import Run, Wait
 from sagas.core.preparing import Ready
 from sagas.testing import children
 from sagas.testing.answers import Answer, Outcome, to_happening, to_probed
+from sagas.testing.locks import LockTable
 from sagas.testing.participants import Participants, at_reply
 from sagas.testing.played import Flight, PlayedSaga
 
@@ -47,8 +48,9 @@ class World:
     ) -> None:
         self.now = BEGAN
         self.participants = participants
-        self.definitions = definitions
+        self.definitions = dict(definitions)
         self.sagas: list[PlayedSaga] = []
+        self.locks = LockTable(self.sagas)
         self.in_air: list[Flight] = []
         self.mail: list[Letter] = []
         # Which entries of whose journals came when, by their places.
@@ -73,7 +75,9 @@ class World:
     def happen(self, saga: PlayedSaga, happening: h.Happening) -> None:
         """Record what happens, and tell the saga that has started this one when it has ended."""
         before = len(saga.journal)
+        definition, state = saga.definition, saga.state
         ended = saga.happen(happening)
+        self.locks.settle(saga, definition, state)
         self.log += [(saga, place) for place in range(before, len(saga.journal))]
         if ended and saga.state.parent is not None:
             parent = self.find(saga.state.parent["saga"])
@@ -130,7 +134,7 @@ class World:
     def _things(self) -> Iterator[tuple[PlayedSaga, Task] | Flight]:
         for saga in self.sagas:
             for move in saga.moves(self.now):
-                if not isinstance(move, Wait) and not self._flies(saga, move):
+                if not isinstance(move, Wait) and not self._stays(saga, move):
                     yield saga, move
         yield from sorted(self.in_air, key=self._place)
 
@@ -138,8 +142,10 @@ class World:
         name = flight.call.step
         return self._order.index(name) if name in self._order else len(self._order)
 
-    def _flies(self, saga: PlayedSaga, move: Task) -> bool:
-        """Say whether it is a probe in the air, which is not recorded before it leaves."""
+    def _stays(self, saga: PlayedSaga, move: Task) -> bool:
+        """Say whether it waits for a lock, or is a probe in the air, recorded when it lands."""
+        if isinstance(move, Run) and self.locks.holds_up(saga, move):
+            return True
         return any(flight.saga is saga and flight.run == move for flight in self.in_air)
 
     def _begin(self, saga: PlayedSaga, move: Task) -> None:
@@ -148,6 +154,11 @@ class World:
             return
         prepared = saga.prepare(move, self.now)
         step = saga.definition.steps[move.step]
+        if saga.definition.takes_locks and isinstance(prepared, Ready | h.Waiting):
+            obstacle = self.locks.obstacle(saga, move, self.now)
+            if obstacle is not None:
+                self.happen(saga, obstacle)
+                return
         if not isinstance(prepared, Ready):
             self.happen(saga, prepared)
         elif step.type == StepType.SAGA:
