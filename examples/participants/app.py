@@ -142,6 +142,7 @@ def read_call(request: Request, target: Target) -> Call:
             direction="forward" if target.action else "backward",
             attempt=int(data.get("attempt", 1)),
             input=dict(data.get("input") or {}),
+            undoes=request.headers.get("sagadesk-undoes", ""),
         )
     except KeyError as missing:
         raise ValueError(f"{missing.args[0]} is missing.") from None

@@ -104,7 +104,7 @@ class Faults:
         return NO_RULE
 
     def choose(
-        self, rule: Rule, call: tuple[str, str], attempt: int, generation: str
+        self, rule: Rule, call: tuple[str, str], attempt: int, generation: int
     ) -> Kind | None:
         """Return what befalls this attempt of (business key, action), or None.
 

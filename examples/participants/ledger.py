@@ -19,7 +19,8 @@ NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')"
 SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS effects (
     id INTEGER PRIMARY KEY, saga_id TEXT NOT NULL, business_key TEXT NOT NULL, step TEXT NOT NULL,
-    action TEXT NOT NULL, resource TEXT NOT NULL, quantity INTEGER NOT NULL, amount REAL NOT NULL,
+    generation INTEGER NOT NULL DEFAULT 1, action TEXT NOT NULL, resource TEXT NOT NULL,
+    quantity INTEGER NOT NULL, amount REAL NOT NULL,
     status TEXT NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'undone')),
     created_at TEXT NOT NULL DEFAULT ({NOW}), undone_at TEXT);
 CREATE INDEX IF NOT EXISTS effects_saga ON effects (saga_id, step);
@@ -33,11 +34,16 @@ CREATE TABLE IF NOT EXISTS calls (
 -- The first answer under each idempotency key.
 CREATE TABLE IF NOT EXISTS answers (
     idempotency_key TEXT PRIMARY KEY, status INTEGER NOT NULL, body TEXT NOT NULL) WITHOUT ROWID;
--- Steps whose undo has come before their action; nothing more is done for them.
+-- Steps whose undo has come, and up to which generation; null: all of them, now and later.
 CREATE TABLE IF NOT EXISTS tombstones (
-    saga_id TEXT NOT NULL, step TEXT NOT NULL, at TEXT NOT NULL DEFAULT ({NOW}),
-    PRIMARY KEY (saga_id, step)) WITHOUT ROWID;
+    saga_id TEXT NOT NULL, step TEXT NOT NULL, generation INTEGER,
+    at TEXT NOT NULL DEFAULT ({NOW}), PRIMARY KEY (saga_id, step)) WITHOUT ROWID;
 """
+# What files of earlier releases do not have.
+ADDED = {
+    "effects": "ALTER TABLE effects ADD COLUMN generation INTEGER NOT NULL DEFAULT 1",
+    "tombstones": "ALTER TABLE tombstones ADD COLUMN generation INTEGER",
+}
 
 
 class Call(NamedTuple):
@@ -51,12 +57,23 @@ class Call(NamedTuple):
     direction: str
     attempt: int
     input: dict[str, Any]
+    # Of an undo: the key of the action that it takes back; empty: the caller did not say.
+    undoes: str = ""
 
     @property
-    def generation(self) -> str:
+    def generation(self) -> int:
         """What tells an operator's fresh try ("…/do/2") from the first ("…/do")."""
-        last = self.idempotency_key.rpartition("/")[2]
-        return last if last.isdigit() else "1"
+        return _generation(self.idempotency_key)
+
+    @property
+    def undone(self) -> int | None:
+        """Up to which generation an undo takes actions back; None: all of them."""
+        return _generation(self.undoes) if self.undoes else None
+
+
+def _generation(key: str) -> int:
+    last = key.rpartition("/")[2]
+    return int(last) if last.isdecimal() else 1
 
 
 class Outcome(NamedTuple):
@@ -78,6 +95,10 @@ class Ledger:
         # A process may hold six of these; SQLite's default would be 2 MB each.
         self._db.execute("PRAGMA cache_size = -512")
         self._db.executescript(SCHEMA)
+        for table, add in ADDED.items():
+            columns = self._db.execute(f"PRAGMA table_info({table})")
+            if "generation" not in [column["name"] for column in columns]:
+                self._db.execute(add)
 
     def close(self) -> None:
         self._db.close()
@@ -87,7 +108,10 @@ class Ledger:
         return self._perform(call, action, fault)
 
     def undo(self, call: Call, fault: Kind | None) -> Answer | None:
-        """Undo the step's action once; before the action, only make sure that it never happens."""
+        """Undo the step's action once; before the action, only make sure that it never happens.
+
+        One that is ordered anew after the action that the call names is none of its business.
+        """
         return self._perform(call, None, fault)
 
     def effects(self, column: str, value: str) -> list[dict[str, Any]]:
@@ -145,7 +169,9 @@ class Ledger:
 
     def _book(self, call: Call, action: Action) -> Outcome:
         if self._db.execute(
-            "SELECT 1 FROM tombstones WHERE saga_id = ? AND step = ?", (call.saga_id, call.step)
+            "SELECT 1 FROM tombstones WHERE saga_id = ? AND step = ?"
+            " AND (generation IS NULL OR generation >= ?)",
+            (call.saga_id, call.step, call.generation),
         ).fetchone():
             raise RefusedError(
                 "already_undone", f"{call.step} was undone before; it came too late."
@@ -157,9 +183,16 @@ class Ledger:
         self._check_limit(booking.resource, booking.quantity)
         row = self._db.execute(
             "INSERT INTO effects"
-            " (saga_id, business_key, step, action, resource, quantity, amount)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (call.saga_id, call.business_key, call.step, call.action, *booking),
+            " (saga_id, business_key, step, generation, action, resource, quantity, amount)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                call.saga_id,
+                call.business_key,
+                call.step,
+                call.generation,
+                call.action,
+                *booking,
+            ),
         )
         body = {action.field: f"{action.prefix}-{row.lastrowid}", **booking._asdict()}
         return Outcome("done", Answer(200, json.dumps(body)))
@@ -179,14 +212,16 @@ class Ledger:
     def _cancel(self, call: Call) -> Outcome:
         undone = self._db.execute(
             f"UPDATE effects SET status = 'undone', undone_at = {NOW}"  # noqa: S608
-            " WHERE saga_id = ? AND step = ? AND status = 'active'",
-            (call.saga_id, call.step),
+            " WHERE saga_id = ? AND step = ? AND status = 'active'"
+            " AND generation <= coalesce(?, generation)",
+            (call.saga_id, call.step, call.undone),
         ).rowcount
-        if not undone:
-            # What it took back may be ordered anew; what it was meant for and did not find may not.
+        if call.undone is not None or not undone:
+            # The max() of anything and null is null.
             self._db.execute(
-                "INSERT OR IGNORE INTO tombstones (saga_id, step) VALUES (?, ?)",
-                (call.saga_id, call.step),
+                "INSERT INTO tombstones (saga_id, step, generation) VALUES (?, ?, ?)"
+                " ON CONFLICT DO UPDATE SET generation = max(generation, excluded.generation)",
+                (call.saga_id, call.step, call.undone),
             )
         word = "undone" if undone else "nothing to undo"
         return Outcome(word, Answer(200, json.dumps({"undone": undone})))

@@ -50,15 +50,19 @@ class Passage:
 
 
 @contextmanager
-def once(key: str | Key) -> Iterator[Passage]:
+def once(key: str | Key, *, undoes: str = "") -> Iterator[Passage]:
     """Let a call through that has not been answered yet; the block does its work.
+
+    `undoes` is, of an undo, the key of the action that it takes back: the header
+    `Sagadesk-Undoes`. Actions that are ordered anew after that one are let through. Without it an
+    undo that finds nothing keeps out every later action of its step.
 
     Raises BusinessFailure for a call that was refused before, or whose undo has come already. A
     BusinessFailure of the block undoes what it wrote and is remembered; after any other exception
     nothing is remembered, so that the next attempt runs the block again. Inside an outer atomic
     block all of it is part of that one, and lost with it.
     """
-    key = parse_key(key) if isinstance(key, str) else key
+    key = parse_key(key, undoes=undoes) if isinstance(key, str) else key
     refusal: BusinessFailure | None = None
     database = router.db_for_write(HandledCall)
     with transaction.atomic(using=database):
@@ -93,7 +97,8 @@ def action(function: Function) -> Function:
 def compensation(function: Function) -> Function:
     """Let a function that takes a call, with its `idempotency_key`, undo what its action did.
 
-    It is not run when there is nothing to undo; the action is then refused when it comes.
+    It is not run when there is nothing to undo; the action is then refused when it comes. If the
+    call has `undoes`, the key of that action, one that is ordered anew is not refused.
     """
     return _guard(function, "backward")
 
@@ -101,7 +106,8 @@ def compensation(function: Function) -> Function:
 def _guard(function: Function, direction: Direction) -> Function:
     @wraps(function)
     def guarded(call: Any, *args: Any, **kwargs: Any) -> Any:
-        key = parse_key(call.idempotency_key, direction=direction)
+        undoes = getattr(call, "undoes", "")
+        key = parse_key(call.idempotency_key, direction=direction, undoes=undoes)
         with once(key) as passage:
             if not passage.is_settled:
                 passage.answer = function(call, *args, **kwargs)
@@ -126,7 +132,7 @@ def _enter_undo(key: Key) -> Passage | BusinessFailure:
     calls = _calls_of(key.step)
     if key.text in calls:
         return _answered(calls[key.text])
-    effects = _effects(calls)
+    effects = _effects(calls, key.undone)
     if not effects:
         _create(key, outcome=Outcome.NOTHING_TO_UNDO)
         return Passage(key, is_settled=True)
@@ -141,8 +147,7 @@ def _enter_again(key: Key) -> Passage | BusinessFailure:
     calls = _calls_of(key.step)
     if key.text in calls:
         return _answered(calls[key.text])
-    if any(call.outcome == Outcome.NOTHING_TO_UNDO for call in calls.values()):
-        # That undo was meant for an action it did not find, and this may be the one.
+    if any(_keeps_out(undo, key.generation) for undo in calls.values()):
         return BusinessFailure("It was undone before it came.", code="undone_before")
     if any(c.direction == "forward" and c.generation > key.generation for c in calls.values()):
         return older
@@ -150,9 +155,23 @@ def _enter_again(key: Key) -> Passage | BusinessFailure:
     return Passage(key)
 
 
-def _effects(calls: dict[str, HandledCall]) -> list[HandledCall]:
-    """Return the actions among these calls whose effects stand."""
-    return [c for c in calls.values() if c.direction == "forward" and c.outcome == Outcome.DONE]
+def _keeps_out(undo: HandledCall, generation: int) -> bool:
+    """Say whether a call is the undo of an action that has not come yet, of that generation."""
+    if undo.undone is not None:
+        return undo.undone >= generation
+    # Nobody said which action it was meant for; if it found none, this may be the one.
+    return undo.outcome == Outcome.NOTHING_TO_UNDO
+
+
+def _effects(calls: dict[str, HandledCall], undone: int | None) -> list[HandledCall]:
+    """Return the actions among these calls whose effects stand, of generations up to `undone`."""
+    return [
+        call
+        for call in calls.values()
+        if call.direction == "forward"
+        and call.outcome == Outcome.DONE
+        and (undone is None or call.generation <= undone)
+    ]
 
 
 def _answered(row: HandledCall) -> Passage | BusinessFailure:
@@ -202,7 +221,12 @@ def _create(key: Key, *, outcome: Outcome) -> None:
 
 
 def _parts(key: Key) -> dict[str, Any]:
-    return {"step": key.step, "direction": key.direction or "", "generation": key.generation}
+    return {
+        "step": key.step,
+        "direction": key.direction or "",
+        "generation": key.generation,
+        "undone": key.undone,
+    }
 
 
 def _calls_of(step: str) -> dict[str, HandledCall]:

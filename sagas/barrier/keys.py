@@ -21,6 +21,8 @@ class Key(NamedTuple):
     step: str = ""
     direction: Direction | None = None
     generation: int = 1
+    # Of an undo: up to which generation it takes actions back; None: the caller did not say.
+    undone: int | None = None
 
     @property
     def first_action(self) -> Key:
@@ -28,8 +30,11 @@ class Key(NamedTuple):
         return Key(f"{self.step}/do", self.step, "forward")
 
 
-def parse_key(text: str, *, direction: Direction | None = None) -> Key:
-    """Return what a key says. Raises InvalidKey, also if it is not of the wanted direction."""
+def parse_key(text: str, *, direction: Direction | None = None, undoes: str = "") -> Key:
+    """Return what a key says, and for an undo what `undoes`, an action's key, says.
+
+    Raises InvalidKey, also if it is not of the wanted direction, or undoes another step's action.
+    """
     if not 0 < len(text) <= MAX_KEY_CHARS:
         raise InvalidKey(f"An idempotency key has 1 to {MAX_KEY_CHARS} characters.")
     found = _OF_A_SAGA.fullmatch(text)
@@ -40,4 +45,13 @@ def parse_key(text: str, *, direction: Direction | None = None) -> Key:
     if direction and key.direction != direction:
         wanted = "…/do" if direction == "forward" else "…/undo"
         raise InvalidKey(f"The idempotency key {text!r} is none of the form {wanted}.")
-    return key
+    return key._replace(undone=_generation_undone(key, undoes)) if undoes else key
+
+
+def _generation_undone(undo: Key, undoes: str) -> int | None:
+    if undo.direction != "backward":
+        return None
+    action = parse_key(undoes, direction="forward")
+    if action.step != undo.step:
+        raise InvalidKey(f"{undo.text!r} cannot undo {undoes!r}, which is of another step.")
+    return action.generation

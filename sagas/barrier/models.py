@@ -21,7 +21,7 @@ class HandledCall(models.Model):
         UNDONE = "undone"
         # An action that was undone before it came.
         TOMBSTONE = "tombstone"
-        # An undo that found no effect. No later action of its step is let through.
+        # An undo that found no effect.
         NOTHING_TO_UNDO = "nothing_to_undo"
 
     key = models.CharField(max_length=MAX_KEY_CHARS, primary_key=True)
@@ -29,6 +29,9 @@ class HandledCall(models.Model):
     step = models.CharField(max_length=MAX_KEY_CHARS, blank=True)
     direction = models.CharField(max_length=8, blank=True)
     generation = models.PositiveSmallIntegerField(default=1)
+    # Of an undo: up to which generation it takes actions back; null: its caller did not say. Not
+    # a positive integer, whose check would read the whole table when the column is added.
+    undone = models.SmallIntegerField(null=True)
     outcome = models.CharField(max_length=16, choices=Outcome)
     status = models.PositiveSmallIntegerField(default=200)
     answer = models.JSONField(null=True, encoder=DjangoJSONEncoder)

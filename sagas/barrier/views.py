@@ -41,6 +41,8 @@ class Command(NamedTuple):
     input: Any
     # What the steps before returned, by step name.
     outputs: dict[str, Any]
+    # Of an undo: the key of the action that it takes back.
+    undoes: str = ""
 
 
 class _NotNow(Exception):
@@ -80,7 +82,7 @@ def read_command(request: HttpRequest) -> Command:
         # The request of REST framework has read its stream already.
         data = request.data if hasattr(request, "data") else json.loads(request.body)
         return Command(
-            idempotency_key=_header(request),
+            idempotency_key=_header(request, "Idempotency-Key"),
             saga_id=str(data["saga_id"]),
             business_key=str(data["business_key"]),
             definition=str(data["definition"]),
@@ -90,6 +92,7 @@ def read_command(request: HttpRequest) -> Command:
             attempt=int(data["attempt"]),
             input=data["input"],
             outputs=dict(data["outputs"]),
+            undoes=_header(request, "Sagadesk-Undoes"),
         )
     except (ValueError, TypeError, KeyError) as error:
         message = f"The body is no order of a saga's step: {error!r}"
@@ -162,15 +165,15 @@ def _respond(answer: Any, status: int) -> HttpResponse:
 
 
 def _read_key(request: HttpRequest, direction: Direction | None) -> Key:
-    text = _header(request)
+    text = _header(request, "Idempotency-Key")
     if not text:
         raise InvalidKey("The header Idempotency-Key is missing.")
-    return parse_key(text, direction=direction)
+    return parse_key(text, direction=direction, undoes=_header(request, "Sagadesk-Undoes"))
 
 
-def _header(request: HttpRequest) -> str:
-    """Return the key as it was sent: UTF-8, which Django reads as Latin-1."""
-    text = request.headers.get("Idempotency-Key", "")
+def _header(request: HttpRequest, name: str) -> str:
+    """Return a key as it was sent: UTF-8, which Django reads as Latin-1."""
+    text = request.headers.get(name, "")
     try:
         return text.encode("latin-1").decode("utf-8")
     except UnicodeError:

@@ -156,5 +156,20 @@ def idempotency_key(saga_id: object, step_name: str, run: Run) -> str:
     `{saga}/{step}/do`, or `/undo`; after an operator's retry of a definite "no", `/do/2` and on.
     """
     verb = "do" if run.direction == Direction.FORWARD else "undo"
-    suffix = f"/{run.generation + 1}" if run.generation else ""
+    return _key(saga_id, step_name, verb, run.generation)
+
+
+def key_undone(saga_id: object, step_name: str, run: Run, state: SagaState) -> str:
+    """Return the key of the action that an undo takes back, as the youngest; "" for an action.
+
+    Whatever is done anew after this undo has a later generation (`step_changes.begin_anew`), so a
+    participant may refuse every action up to this one that comes after the undo, and no other.
+    """
+    if run.direction == Direction.FORWARD:
+        return ""
+    return _key(saga_id, step_name, "do", state.steps[run.step].generation)
+
+
+def _key(saga_id: object, step_name: str, verb: str, generation: int) -> str:
+    suffix = f"/{generation + 1}" if generation else ""
     return f"{saga_id}/{step_name}/{verb}{suffix}"

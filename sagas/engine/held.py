@@ -13,7 +13,7 @@ from sagas.core.decide import advance
 from sagas.core.definition import WAITS, Definition
 from sagas.core.happenings import Happening
 from sagas.core.journal import Entry
-from sagas.core.moves import Run, idempotency_key
+from sagas.core.moves import Run, idempotency_key, key_undone
 from sagas.core.preparing import Prepared, Ready, prepare
 from sagas.core.state import MOVING, Direction, SagaState, from_json
 from sagas.engine.statements import DueRow, SagaRow, encode_state, to_datetime
@@ -80,6 +80,7 @@ class Held:
             input=self.input_of(state, run, now=now),
             outputs=mapping.outputs(self.definition, state),
             traceparent=self.traceparent,
+            undoes=key_undone(self.name, step.name, run, state),
         )
 
     def input_of(self, state: SagaState, run: Run, *, now: float) -> Any:

@@ -32,6 +32,8 @@ class Call(NamedTuple):
     # What the steps before returned, by step name.
     outputs: dict[str, Any]
     traceparent: str = ""
+    # Of an undo: the key of the action that it takes back, with all before it (/do, /do/2, ...).
+    undoes: str = ""
 
 
 def describe(error_class: str, message: str, *, retryable: bool) -> dict[str, Any]:

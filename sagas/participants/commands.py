@@ -5,6 +5,7 @@ saga's commands keep their order. Its payload is the body of our own protocol; i
 
     participant, direction, attempt, deadline (RFC 3339), replyto (the stream of replies)
     idempotencykey, correlationid: {saga}/{step}/do (or /undo), stable over all attempts
+    undoes (of an undo: the idempotency key of the action that it takes back)
     callback (where a reply may go over HTTP), traceparent, if there are any
 """
 
@@ -42,6 +43,7 @@ def command_of(participant: str, call: Call) -> NewMessage:
         "deadline": call.deadline.isoformat(),
         "idempotencykey": call.idempotency_key,
         "correlationid": call.idempotency_key,
+        "undoes": call.undoes,
         "replyto": settings.SAGAS_REPLIES_STREAM,
         "callback": callback_address(call),
         "traceparent": call.traceparent,

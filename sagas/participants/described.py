@@ -83,6 +83,7 @@ def document_of(call: Call) -> dict[str, Any]:
         "idempotency_key": call.idempotency_key,
         # For APIs that take short keys only, or a UUID.
         "idempotency_uuid": str(uuid.uuid5(call.saga_id, call.idempotency_key)),
+        "undoes": call.undoes,
         "callback": callback_address(call),
     }
 

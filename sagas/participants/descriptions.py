@@ -39,6 +39,7 @@ CALL_FIELDS = frozenset(
         "direction",
         "idempotency_key",
         "idempotency_uuid",
+        "undoes",
         "callback",
     }
 )

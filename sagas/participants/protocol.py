@@ -3,6 +3,7 @@
 The request:
 
     Idempotency-Key: {saga}/{step}/do      (or /undo; stable over all attempts)
+    Sagadesk-Undoes: {saga}/{step}/do      (of an undo: the action that it takes back)
     traceparent, Sagadesk-Deadline (RFC 3339), Sagadesk-Callback (where a reply may go)
     {"saga_id", "business_key", "definition", "step", "action", "direction", "attempt",
      "input": ..., "outputs": {"Step": ...}}
@@ -67,12 +68,18 @@ def own_headers(call: Call) -> dict[str, str]:
 def _headers(call: Call) -> dict[str, str]:
     headers = own_headers(call) | {
         "Content-Type": "application/json",
-        "Idempotency-Key": call.idempotency_key.encode("utf-8").decode("latin-1"),
+        "Idempotency-Key": _as_header(call.idempotency_key),
         "Sagadesk-Deadline": call.deadline.isoformat(),
     }
+    if call.undoes:
+        headers["Sagadesk-Undoes"] = _as_header(call.undoes)
     if callback := callback_address(call):
         headers["Sagadesk-Callback"] = callback
     return headers
+
+
+def _as_header(key: str) -> str:
+    return key.encode("utf-8").decode("latin-1")
 
 
 def body_of(call: Call) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sagas.barrier.keys import parse_key
 from sagas.participants.calls import Call
 
 
@@ -38,8 +39,8 @@ class Effects:
     """All effects by idempotency key, in the order in which they came about."""
 
     by_key: dict[str, Effect] = field(default_factory=dict)
-    # Steps that were undone before they were done; what comes late is refused (docs/barrier.md).
-    _tombstones: set[tuple[str, str]] = field(default_factory=set)
+    # Up to which generation steps were undone; what comes late is refused (docs/barrier.md).
+    _undone: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def do(self, participant: str, call: Call, output: Any = None) -> Effect | None:
         """Record an effect, once per key. None: it was undone before it came, and is refused."""
@@ -47,7 +48,7 @@ class Effects:
         if known is not None:
             known.calls += 1
             return known
-        if (str(call.saga_id), call.step) in self._tombstones:
+        if _generation(call.idempotency_key) <= self._undone.get(_place(call), 0):
             return None
         effect = self.by_key[call.idempotency_key] = Effect(
             participant=participant,
@@ -62,13 +63,23 @@ class Effects:
         return effect
 
     def undo(self, call: Call) -> None:
-        """Undo what stands of a step; undone a second time it stays undone."""
-        saga = str(call.saga_id)
-        own = [e for e in self.by_key.values() if (e.saga, e.step) == (saga, call.step)]
-        for effect in own:
-            effect.undone_by = effect.undone_by or call.idempotency_key
-        if not own:
-            self._tombstones.add((saga, call.step))
+        """Undo what stands of a step, up to the action that the call names (`Call.undoes`).
+
+        Undone a second time it stays undone.
+        """
+        place, undone = _place(call), _generation(call.undoes)
+        for effect in self.by_key.values():
+            if (effect.saga, effect.step) == place and _generation(effect.key) <= undone:
+                effect.undone_by = effect.undone_by or call.idempotency_key
+        self._undone[place] = max(undone, self._undone.get(place, 0))
 
     def standing(self) -> list[Effect]:
         return [effect for effect in self.by_key.values() if effect.stands]
+
+
+def _place(call: Call) -> tuple[str, str]:
+    return str(call.saga_id), call.step
+
+
+def _generation(key: str) -> int:
+    return parse_key(key).generation

@@ -30,6 +30,8 @@ class Called(NamedTuple):
     at: float
     # Not the action itself: it was asked whether that took effect.
     probe: bool = False
+    # Of an undo: the key of the action that it takes back.
+    undoes: str = ""
 
 
 class Participants:
@@ -59,6 +61,7 @@ class Participants:
                 saga=str(call.saga_id),
                 at=at,
                 probe=probe,
+                undoes=call.undoes,
             )
         )
 

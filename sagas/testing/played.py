@@ -12,7 +12,15 @@ from sagas.core import mapping
 from sagas.core.decide import advance
 from sagas.core.definition import Definition
 from sagas.core.journal import Entry, initial
-from sagas.core.moves import LOOK_AGAIN_S, Due, Run, Wait, idempotency_key, next_moves
+from sagas.core.moves import (
+    LOOK_AGAIN_S,
+    Due,
+    Run,
+    Wait,
+    idempotency_key,
+    key_undone,
+    next_moves,
+)
 from sagas.core.preparing import Prepared, Ready, prepare
 from sagas.core.state import ENDED, Direction, SagaState
 from sagas.narrating import Row
@@ -98,6 +106,7 @@ class PlayedSaga:
             deadline=datetime.fromtimestamp(now + step.timeout_s, UTC),
             input=prepared.input if isinstance(prepared, Ready) else None,
             outputs=mapping.outputs(self.definition, self.state),
+            undoes=key_undone(self.id, step.name, run, self.state),
         )
 
     def rows(self) -> list[Row]:

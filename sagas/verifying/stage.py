@@ -88,9 +88,9 @@ class Stage:
         self.address = address
         self.actors: dict[str, Actor] = {}
 
-    def hear(self, told: dict[str, Any], key: str) -> tuple[int, Any] | None:
+    def hear(self, told: dict[str, Any], key: str, undoes: str) -> tuple[int, Any] | None:
         """Return status and body of the answer; None: it is lost."""
-        actor, call = self.actors[told["business_key"]], _call_of(told, key)
+        actor, call = self.actors[told["business_key"]], _call_of(told, key, undoes)
         step = actor.definition.steps[actor.definition.index_of(call.step)]
         if step.probe and call.action == step.probe and call.action != step.action:
             return 200, actor.probe(call)
@@ -112,7 +112,7 @@ def _response_of(answer: Answer) -> tuple[int, Any]:
     return _STATUS[answer.outcome], said
 
 
-def _call_of(told: dict[str, Any], key: str) -> Call:
+def _call_of(told: dict[str, Any], key: str, undoes: str) -> Call:
     fields = {name: told[name] for name in Call._fields if name in told}
     return Call(
         **fields
@@ -121,6 +121,7 @@ def _call_of(told: dict[str, Any], key: str) -> Call:
             "direction": Direction(told["direction"]),
             "idempotency_key": key,
             "deadline": datetime.now(UTC),
+            "undoes": undoes,
         }
     )
 
@@ -134,7 +135,8 @@ def open_stage() -> Iterator[Stage]:
 
         def do_POST(self) -> None:
             told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            answer = stage.hear(told, self.headers["Idempotency-Key"])
+            undoes = self.headers.get("Sagadesk-Undoes", "")
+            answer = stage.hear(told, self.headers["Idempotency-Key"], undoes)
             if answer is None:
                 self.close_connection = True
                 self.connection.shutdown(socket.SHUT_RDWR)

@@ -16,6 +16,8 @@ class Order(NamedTuple):
     """All that the barrier wants of a call."""
 
     idempotency_key: str
+    # Callers of before do not send it.
+    undoes: str = ""
 
 
 class Stock:
@@ -49,8 +51,10 @@ class Stock:
     def do(self, generation: int = 1) -> Any:
         return self.reserve(Order(key_of("do", generation)))
 
-    def undo(self, generation: int = 1) -> Any:
-        return self.release(Order(key_of("undo", generation)))
+    def undo(self, generation: int = 1, *, of: int | None = None) -> Any:
+        """Undo the action of that generation; None: of whichever."""
+        undoes = key_of("do", of) if of else ""
+        return self.release(Order(key_of("undo", generation), undoes))
 
     @property
     def effects(self) -> list[str]:

@@ -14,9 +14,12 @@ import pytest
 import urllib3
 
 from sagas import catalogue
+from sagas.core.definition import OnFailure
+from sagas.core.verbs import Verb
 from sagas.definitions.yaml_format import read_yaml
 from sagas.engine.driver import Driver
 from sagas.models import Saga
+from sagas.verbs import Details, Order, perform
 from tests.builders import let_pass, make_participant, make_saga
 from tests.sagas.http_service import LOST, Got, HttpService, Reply, http_service
 
@@ -24,6 +27,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db
 
 
+PASSED_ON = ("Idempotency-Key", "Sagadesk-Undoes", "Content-Type")
 ACTIONS = ("reserveItems", "releaseItems", "packParcel", "unpackParcel")
 
 
@@ -46,7 +50,7 @@ class Stock:
             "POST",
             f"{self._address}/{got.action}",
             body=json.dumps(got.body),
-            headers={"Idempotency-Key": got.key, "Content-Type": "application/json"},
+            headers={name: got.headers[name] for name in PASSED_ON if name in got.headers},
             retries=False,
         )
         return Reply(response.status, response.data)
@@ -55,8 +59,8 @@ class Stock:
         self.pass_on(got)
         return LOST
 
-    def first_call(self) -> Got:
-        return self._network.requests[0]
+    def first_call(self, action: str) -> Got:
+        return next(got for got in self._network.requests if got.action == action)
 
     def reserved(self) -> list[Any]:
         return self._select('SELECT "order", pieces, released FROM stock_reservation')
@@ -98,9 +102,9 @@ def stock(served: tuple[str, Path]) -> Iterator[Stock]:
         yield stock
 
 
-def start_packing(*inputs: dict[str, Any]) -> list[Saga]:
+def start_packing(*inputs: dict[str, Any], **overrides: Any) -> list[Saga]:
     file = PROJECT / "examples" / "django_service" / "packing.yaml"
-    definition = read_yaml(file.read_text(), filename=file.name)
+    definition = read_yaml(file.read_text(), filename=file.name)._replace(**overrides)
     catalogue.store_definition(definition)
     return [
         make_saga(definition, key=f"order-{number}", input=input)
@@ -170,8 +174,33 @@ def test_an_action_that_arrives_after_its_undo_is_refused(stock: Stock, driver: 
     drive_through_pauses(driver, sagas)
     assert statuses(sagas) == ["compensated"]
 
-    late = stock.pass_on(stock.first_call())
+    late = stock.pass_on(stock.first_call("reserveItems"))
 
     assert late.status == 409
     assert json.loads(late.body)["error"]["code"] == "undone_before"
     assert stock.reserved() == []
+
+
+def test_a_step_that_never_arrived_is_done_anew_after_a_rewind(
+    stock: Stock, driver: Driver
+) -> None:
+    """Edge cases 5 and 6: its undo finds nothing, and must not keep out what is ordered anew."""
+    stock.meets("packParcel", LOST, LOST, LOST)
+    [saga] = start_packing({"sku": "MUG", "pieces": 2}, on_failure=OnFailure.PARK)
+    drive_through_pauses(driver, [saga])
+    assert statuses([saga]) == ["failed"]
+    lost = stock.first_call("packParcel")
+
+    perform(
+        Verb.REWIND,
+        saga.pk,
+        Order(None, "The network is mended.", "r-1"),
+        Details(step="PackParcel"),
+    )
+    drive_through_pauses(driver, [saga])
+
+    assert statuses([saga]) == ["completed"]
+    assert stock.parcels() == [("order-1", 0)]
+    late = stock.pass_on(lost)
+    assert (late.status, json.loads(late.body)["error"]["code"]) == (409, "undone_before")
+    assert stock.parcels() == [("order-1", 0)]

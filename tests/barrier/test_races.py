@@ -75,6 +75,28 @@ def test_an_action_waits_for_its_undo_under_way_and_is_refused(
     assert stock.effects == []
 
 
+def test_an_action_ordered_anew_waits_for_the_undo_under_way_and_goes_ahead(stock: Stock) -> None:
+    """Edge case 6."""
+    answer = while_under_way(lambda: stock.undo(of=1), lambda: stock.do(2))
+
+    assert answer == {"reserved": "saga-1/Reserve/do/2"}
+    assert stock.effects == ["saga-1/Reserve/do/2"]
+
+
+def test_a_late_undo_waits_for_the_action_ordered_anew_and_leaves_it_alone(stock: Stock) -> None:
+    """Edge case 6."""
+    assert while_under_way(lambda: stock.do(2), lambda: stock.undo(of=1)) is None
+    assert stock.effects == ["saga-1/Reserve/do/2"]
+
+
+def test_an_undo_under_way_refuses_every_action_that_it_takes_back(stock: Stock) -> None:
+    """Edge case 6."""
+    refusal = while_under_way(lambda: stock.undo(of=2), lambda: refusal_of(stock.do, 2))
+
+    assert refusal.code == "undone_before"
+    assert stock.effects == []
+
+
 def test_an_action_goes_ahead_when_the_one_it_waited_for_breaks(stock: Stock) -> None:
     """Edge case 7."""
     answer = while_under_way(stock.do, stock.do, breaks=True)

@@ -23,7 +23,13 @@ from sagas.barrier.views import guarded, read_command
 pytestmark = pytest.mark.django_db
 
 
-def post(view: Callable[..., Any], key: str | None = "s-1/Reserve/do", body: Any = None) -> Any:
+def post(
+    view: Callable[..., Any],
+    key: str | None = "s-1/Reserve/do",
+    body: Any = None,
+    *,
+    undoes: str = "",
+) -> Any:
     """Send an order as the engine does; return (status, JSON)."""
     order = {
         "saga_id": "s-1",
@@ -37,7 +43,10 @@ def post(view: Callable[..., Any], key: str | None = "s-1/Reserve/do", body: Any
         "outputs": {},
     }
     # What the engine's client puts on the wire, as Django reads it.
-    headers = {"Idempotency-Key": key.encode().decode("latin-1")} if key is not None else {}
+    keys = {"Idempotency-Key": key, "Sagadesk-Undoes": undoes or None}
+    headers = {
+        name: key.encode().decode("latin-1") for name, key in keys.items() if key is not None
+    }
     response = view(
         RequestFactory().post(
             "/reserve",
@@ -144,6 +153,39 @@ def test_an_undo_before_its_action_succeeds_and_the_action_is_refused() -> None:
 
     assert (status, body["error"]["code"]) == (409, "undone_before")
     assert (undo.runs, shop.runs) == (0, 0)
+
+
+@pytest.mark.parametrize("step", ["Reserve", "예약"])
+def test_an_undo_says_in_a_header_which_action_it_takes_back(step: str) -> None:
+    """Edge cases 5 and 6."""
+    undo, shop = guarded(direction="backward")(Shop()), guarded(direction="forward")(Shop({"a": 1}))
+
+    assert post(undo, f"s-1/{step}/undo", undoes=f"s-1/{step}/do") == (200, None)
+
+    assert post(shop, f"s-1/{step}/do")[0] == 409
+    assert post(shop, f"s-1/{step}/do/2") == (200, {"a": 1})
+
+
+def test_a_view_reads_which_action_it_takes_back() -> None:
+    told = []
+
+    def release(request: HttpRequest) -> dict[str, Any]:
+        told.append(read_command(request).undoes)
+        return {}
+
+    post(guarded(direction="forward")(Shop({"a": 1})), "s-1/예약/do")
+    post(guarded(direction="backward")(release), "s-1/예약/undo", undoes="s-1/예약/do")
+
+    assert told == ["s-1/예약/do"]
+
+
+def test_an_undo_of_another_steps_action_is_refused_before_anything_happens() -> None:
+    undo = guarded(direction="backward")(Shop({}))
+
+    status, body = post(undo, "s-1/Reserve/undo", undoes="s-1/Pack/do")
+
+    assert (status, body["error"]["code"]) == (400, "invalid_key")
+    assert not HandledCall.objects.exists()
 
 
 @pytest.mark.parametrize("key", [None, "", "s-1/Reserve/undo", "x" * 300])

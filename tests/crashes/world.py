@@ -12,6 +12,7 @@ from outbox.exceptions import Unavailable
 from outbox.relay_statements import Pending
 from sagas.barrier import barrier
 from sagas.barrier.exceptions import BusinessFailure as Refused
+from sagas.barrier.keys import parse_key
 from sagas.core.state import Direction
 from sagas.participants.answers import Answer, read_answer
 from sagas.participants.calls import BusinessFailure, Call, describe
@@ -59,7 +60,8 @@ class World:
         self.published: list[str] = []
         self._answers: dict[str, tuple[int, Any]] = {}
         self._befallen: set[tuple[str, str]] = set()
-        self._undone: set[tuple[str, str]] = set()
+        # Up to which generation, by business key and step.
+        self._undone: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
     def answer(self, call: Call) -> Answer:
@@ -112,7 +114,7 @@ class World:
 
     def _through_the_barrier(self, call: Call) -> tuple[int, Any]:
         try:
-            with barrier.once(call.idempotency_key) as passage:
+            with barrier.once(call.idempotency_key, undoes=call.undoes) as passage:
                 if not passage.is_settled:
                     self._do(call)
                     passage.answer = {"did": call.action}
@@ -144,15 +146,19 @@ class World:
         return 202, None
 
     def _comes_too_late(self, call: Call) -> bool:
+        undone = self._undone.get((call.business_key, call.step), 0)
         return (
-            call.direction == Direction.FORWARD and (call.business_key, call.step) in self._undone
+            call.direction == Direction.FORWARD
+            and parse_key(call.idempotency_key).generation <= undone
         )
 
     def _do(self, call: Call) -> None:
-        if call.direction == Direction.BACKWARD and not self._stands(call):
-            # It keeps out the action that it was meant for, under whatever key that comes.
-            self._undone.add((call.business_key, call.step))
-            return
+        if call.direction == Direction.BACKWARD:
+            # It keeps out the actions that it was meant for.
+            place, generation = (call.business_key, call.step), parse_key(call.undoes).generation
+            self._undone[place] = max(generation, self._undone.get(place, 0))
+            if not self._stands(call):
+                return
         self.done.append(Effect(call.business_key, call.step, call.direction.value))
 
     def _stands(self, call: Call) -> bool:
@@ -170,6 +176,7 @@ def _call_of(command: Pending) -> Call:
         **told | {"direction": Direction(told["direction"])},
         idempotency_key=headers["idempotencykey"],
         deadline=datetime.fromisoformat(headers["deadline"]),
+        undoes=headers.get("undoes", ""),
     )
 
 

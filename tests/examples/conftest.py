@@ -37,16 +37,21 @@ class Client:
         data: object = None,
         *,
         key: str | None = None,
+        undoes: str | None = None,
     ) -> Reply:
-        headers = {"Idempotency-Key": key} if key else {}
+        keys = {"Idempotency-Key": key, "Sagadesk-Undoes": undoes}
+        headers = {name: value for name, value in keys.items() if value}
         body = None if data is None else json.dumps(data)
         self.connection.request(method, path, body, headers)
         response = self.connection.getresponse()
         return Reply(response.status, json.loads(response.read()), dict(response.headers))
 
     def call(self, action: str = "FlightService/reserveFlight", **changes: Any) -> Reply:
-        """Call an action; `generation` is what follows its idempotency key after a retry."""
-        generation = changes.pop("generation", "")
+        """Call an action; `generation` is what follows its idempotency key after a retry.
+
+        `of` is that of the action which an undo takes back; None: it does not say.
+        """
+        generation, of = changes.pop("generation", ""), changes.pop("of", None)
         undo = action.split("/")[1].startswith(("cancel", "refund", "release"))
         data = {
             "saga_id": "saga-1",
@@ -58,8 +63,10 @@ class Client:
             "input": {},
             "outputs": {},
         } | changes
-        key = f"{data['saga_id']}/{data['step']}/{'undo' if undo else 'do'}{generation}"
-        return self.request("POST", f"/{action}", data, key=key)
+        step = f"{data['saga_id']}/{data['step']}"
+        key = f"{step}/{'undo' if undo else 'do'}{generation}"
+        undoes = None if of is None else f"{step}/do{of}"
+        return self.request("POST", f"/{action}", data, key=key, undoes=undoes)
 
     def undo(self, action: str = "FlightService/cancelFlightReservation", **changes: Any) -> Reply:
         return self.call(action, **changes)

@@ -7,6 +7,9 @@ from contextlib import closing
 
 import pytest
 
+from examples.participants.ledger import Call, Ledger
+from examples.participants.services import SERVICES
+
 
 def test_an_action_leaves_one_effect_and_says_what_it_did(participants):
     reply = participants.call(input={"flight": "KE902", "passengers": 2})
@@ -75,6 +78,65 @@ def test_what_was_undone_can_be_ordered_again(participants):
     assert late.body["flight_reservation"] == "FL-1"
     assert again.body["flight_reservation"] == "FL-2"
     assert participants.statuses() == ["undone", "active"]
+
+
+def test_an_undo_that_names_its_action_lets_the_next_one_through(participants):
+    """Edge cases 5 and 6."""
+    participants.undo(of="")
+
+    assert participants.call().body["error"]["code"] == "already_undone"
+    assert participants.call(generation="/2").status == 200
+    assert participants.statuses() == ["active"]
+
+
+def test_an_undo_takes_back_the_actions_up_to_the_one_it_names(participants):
+    """Edge case 6: an undo that is late on the network leaves alone what was done anew."""
+    participants.call()
+    participants.call(generation="/2")
+
+    assert participants.undo(of="").body == {"undone": 1}
+    assert participants.statuses() == ["undone", "active"]
+    assert participants.undo(generation="/2", of="/2").body == {"undone": 1}
+    assert participants.call(generation="/3").status == 200
+
+
+def test_an_undo_that_comes_late_shortens_no_tombstone(participants):
+    """Edge case 6."""
+    participants.undo(generation="/2", of="/3")
+    participants.undo(of="")
+
+    assert participants.call(generation="/3").status == 409
+    participants.undo(generation="/3")
+    assert participants.call(generation="/4").status == 409
+
+
+def test_a_file_of_an_earlier_release_keeps_its_effects_and_tombstones(tmp_path):
+    """Edge case 6: what it refused it goes on refusing."""
+    file = tmp_path / "FlightService.sqlite3"
+    with closing(sqlite3.connect(file)) as database:
+        database.executescript("""
+            CREATE TABLE effects (
+                id INTEGER PRIMARY KEY, saga_id TEXT NOT NULL, business_key TEXT NOT NULL,
+                step TEXT NOT NULL, action TEXT NOT NULL, resource TEXT NOT NULL,
+                quantity INTEGER NOT NULL, amount REAL NOT NULL,
+                status TEXT NOT NULL DEFAULT 'active', created_at TEXT, undone_at TEXT);
+            CREATE TABLE tombstones (
+                saga_id TEXT NOT NULL, step TEXT NOT NULL, at TEXT,
+                PRIMARY KEY (saga_id, step)) WITHOUT ROWID;
+            INSERT INTO effects (saga_id, business_key, step, action, resource, quantity, amount)
+                VALUES ('s', 'T-1', 'A', 'reserveFlight', 'KE1', 1, 0);
+            INSERT INTO tombstones VALUES ('s', 'B', '2027-03-14');
+        """)
+
+    def call(step, *, undoes=""):
+        direction, verb = ("backward", "undo") if undoes else ("forward", "do/2")
+        return Call(f"s/{step}/{verb}", "s", "T-1", step, "?", direction, 1, {}, undoes)
+
+    with closing(Ledger(file)) as ledger:
+        assert ledger.undo(call("A", undoes="s/A/do"), None).body == '{"undone": 1}'
+        reserve = next(a for a in SERVICES["FlightService"] if a.name == "reserveFlight")
+        assert ledger.act(call("B"), reserve, None).status == 409
+        assert ledger.act(call("A"), reserve, None).status == 200
 
 
 def test_two_sagas_have_effects_of_their_own(participants):

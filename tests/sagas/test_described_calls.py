@@ -153,6 +153,14 @@ def test_the_idempotency_header_has_the_name_and_form_that_the_api_wants(
     assert short[0]["idempotency-key"] == short[1]["idempotency-key"]
 
 
+def test_an_undo_can_be_told_which_action_it_takes_back(api: Api, service: HttpService) -> None:
+    undo = make_call(direction=Direction.BACKWARD, undoes=f"{SAGA}/Pay/do/2")
+
+    api.call(undo, json={"cancels": "undoes"})
+
+    assert service.requests[0].body == {"cancels": f"{SAGA}/Pay/do/2"}
+
+
 @pytest.mark.parametrize(
     ("value", "path"),
     [

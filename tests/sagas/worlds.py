@@ -7,16 +7,18 @@ order calls were begun, and judges every call and every end by that.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+from sagas.barrier.keys import parse_key
 from sagas.core import happenings as h
 from sagas.core.decide import advance
 from sagas.core.definition import Definition, Kind, StepType
 from sagas.core.evolving import fold
 from sagas.core.journal import Entry, initial
 from sagas.core.journal import Kind as EntryKind
-from sagas.core.moves import Run, Wait, idempotency_key, next_moves
+from sagas.core.moves import Run, Wait, idempotency_key, key_undone, next_moves
 from sagas.core.preparing import Ready, prepare
 from sagas.core.state import (
     ENDED,
@@ -95,6 +97,9 @@ class World:
         self.begun: list[int] = []
         self.ordered_back = False
         self._first_steps = len(definition.steps)
+        # By step: the youngest generation of its action that was sent, and that was undone.
+        self.youngest: defaultdict[str, int] = defaultdict(int)
+        self.undone: defaultdict[str, int] = defaultdict(int)
         self._happens(h.Started(self.now))
 
     # What happens ------------------------------------------------------------------------------
@@ -127,6 +132,7 @@ class World:
 
     def _begin(self, run: Run) -> None:
         self._judge(run)
+        self._judge_generation(run)
         prepared = prepare(self.definition, self.state, run, self.now, (INPUT, SAGA))
         if not isinstance(prepared, Ready):
             self._happens(prepared)
@@ -284,6 +290,18 @@ class World:
             assert self.state.steps[index].status in (StepStatus.SUCCEEDED, StepStatus.SKIPPED)
         if run.step not in self.begun and not run.probe:
             self.begun.append(run.step)
+
+    def _judge_generation(self, run: Run) -> None:
+        """An undo takes back all that was sent, and nothing that is done anew after it."""
+        name = self.definition.steps[run.step].name
+        if run.direction == Direction.BACKWARD:
+            undone = parse_key(key_undone("s", name, run, self.state)).generation
+            assert undone >= self.youngest[name], f"the undo of {name} leaves an action out"
+            self.undone[name] = max(undone, self.undone[name])
+        else:
+            generation = parse_key(idempotency_key("s", name, run)).generation
+            assert run.probe or generation > self.undone[name], f"{name} would be refused"
+            self.youngest[name] = max(generation, self.youngest[name])
 
     def _is_open(self, index: int) -> bool:
         """Say whether an effect stands whose undo has not been tried to the end."""

@@ -253,6 +253,23 @@ def test_a_failed_saga_can_be_retried_with_another_input_and_rewound() -> None:
     run.assert_stands("doA", "doB")
 
 
+def test_a_step_that_never_arrived_is_done_anew_after_a_rewind() -> None:
+    """Edge cases 5 and 6: its undo finds nothing, and keeps out the first call only."""
+    definition = make_definition(make_step("A", on_unknown=OnUnknown.PARK))
+    run = simulate(definition).on("Service", "doA", lose_answer(took_effect=False)).to_end()
+    assert run.status == "failed"
+
+    run.order("rewind", step="A").to_end()
+
+    assert run.status == "completed"
+    assert [(call.key.partition("/")[2], call.undoes.partition("/")[2]) for call in run.calls] == [
+        ("A/do", ""),
+        ("A/undo", "A/do"),
+        ("A/do/2", ""),
+    ]
+    run.assert_stands("doA")
+
+
 def test_until_says_what_happened_when_it_never_comes_to_that() -> None:
     with pytest.raises(AssertionError, match="COMPLETED"):
         simulate(TRAVEL).until(lambda run: run.status == "failed")
