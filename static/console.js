@@ -121,7 +121,9 @@ function show(text, address) {
   const form = dialog.querySelector("form");
   if (form && !form.getAttribute("action")) form.action = address;
   if (!dialog.open) dialog.showModal();
-  const field = dialog.querySelector("textarea, select, input:not([type=hidden])");
+  /* Not what is folded away, and first of all what the page itself begins with. */
+  const fields = [...dialog.querySelectorAll("textarea, select, input:not([type=hidden])")];
+  const field = dialog.querySelector("[autofocus]") || fields.find((one) => one.checkVisibility());
   if (field) field.focus();
 }
 
@@ -267,6 +269,12 @@ const GO = { o: 0, s: 1, d: 2 };
 let went = 0;
 
 function onKey(event) {
+  const menu = document.querySelector("details.menu[open]");
+  if (event.key === "Escape" && menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+    return;
+  }
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
   if (event.target.matches("input, textarea, select, [contenteditable]")) {
     if (event.key === "Escape") event.target.blur();

@@ -66,6 +66,7 @@ KINDS = {
 
 class Line(NamedTuple):
     entry: LogEntry
+    name: str
     kind: str
     verb: str
     reason: str
@@ -137,7 +138,15 @@ def _line(entry: LogEntry) -> Line:
     url = ""
     if entry.action_flag != DELETION and entry.content_type_id:
         url = entry.get_admin_url() or ""
-    return Line(entry, _name_of(entry.content_type), str(VERBS.get(verb, verb)), reason, url)
+    kind = _name_of(entry.content_type)
+    return Line(entry, _called(entry), kind, str(VERBS.get(verb, verb)), reason, url)
+
+
+def _called(entry: LogEntry) -> str:
+    """Return what it is called; a schedule's row is logged as "name: when"."""
+    is_schedule = entry.content_type is not None and entry.content_type.name == "periodic task"
+    name = entry.object_repr.rpartition(": ")[0] if is_schedule else ""
+    return name or entry.object_repr
 
 
 def _clean(params: QueryDict, name: str) -> str:

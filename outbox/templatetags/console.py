@@ -80,6 +80,12 @@ def time_left(value: datetime | float | None) -> SafeString | str:
     return _length(value, sign=-1)
 
 
+@register.filter
+def is_past(value: datetime | float) -> bool:
+    """Say whether a time went by more than a second ago."""
+    return (timezone.now() - _as_time(value)).total_seconds() > 1
+
+
 def _length(value: datetime | float | None, *, sign: int) -> SafeString | str:
     if value is None:
         return "—"

@@ -83,6 +83,49 @@ def test_phone_shows_every_page_without_scrolling_sideways(browser_page: Page) -
     expect(browser_page.get_by_role("link", name="Participants")).to_be_visible()
 
 
+def test_escape_closes_a_menu_and_gives_the_focus_back(browser_page: Page) -> None:
+    browser_page.goto("/sagas/")
+    theme = browser_page.locator("summary[aria-label=Theme]")
+
+    theme.focus()
+    browser_page.keyboard.press("Enter")
+    expect(browser_page.get_by_role("button", name="Dark")).to_be_visible()
+    browser_page.keyboard.press("Tab")
+    browser_page.keyboard.press("Escape")
+
+    expect(browser_page.get_by_role("button", name="Dark")).to_be_hidden()
+    expect(theme).to_be_focused()
+
+
+def test_dialog_begins_at_the_reason_and_gives_the_focus_back(browser_page: Page) -> None:
+    saga = make_saga("failed")
+    browser_page.goto(f"/sagas/{saga.pk}/")
+    retry = browser_page.get_by_role("link", name="Retry")
+
+    retry.focus()
+    browser_page.keyboard.press("Enter")
+    expect(browser_page.get_by_label("Reason")).to_be_focused()
+    browser_page.keyboard.press("Escape")
+
+    expect(retry).to_be_focused()
+
+
+def test_nothing_that_has_the_focus_lies_under_the_bar(browser_page: Page) -> None:
+    for n in range(40):
+        make_saga("failed", business_key=f"order-{n}")
+    browser_page.goto("/sagas/")
+    links = browser_page.locator("#rows td.key a")
+
+    links.last.focus()
+    tops = []
+    for _ in range(60):
+        browser_page.keyboard.press("Shift+Tab")
+        tops.append(browser_page.evaluate("document.activeElement.getBoundingClientRect().top"))
+
+    bar = browser_page.evaluate("document.querySelector('.topbar').offsetHeight")
+    assert min(tops) >= bar
+
+
 def test_dialog_closes_with_escape_and_gives_the_page_back(browser_page: Page) -> None:
     saga = make_saga("failed")
     browser_page.goto(f"/sagas/{saga.pk}/")

@@ -38,6 +38,7 @@ def test_a_schedule_is_set_edited_and_listed(admin: Client) -> None:
     admin.post("/schedules/set/", schedule_form(cron="0 4 * * *"))
 
     assert b'value="Asia/Seoul"' in dialog.content
+    assert "root set nightly scheduled task" in words(admin.get("/audit/"))
     assert [schedule.when for schedule in read_schedules()] == ["0 4 * * *"]
     assert "nightly enabled test 0 4 * * * Asia/Seoul" in words(admin.get("/schedules/"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.test import Client
@@ -79,8 +80,20 @@ def test_retrying_saga_shows_its_last_error_and_when_it_goes_again(admin: Client
 
     response = admin.get("/sagas/")
 
-    assert "Hotel the airline does not answer next attempt" in words(response)
+    assert "Hotel the airline does not answer next attempt overdue by" in words(response)
     assert response.context["rows"][0].setback.next_at == AT + 90
+
+
+def test_attempt_that_is_overdue_is_said_to_be(admin: Client) -> None:
+    make_trip(story=failed(1, wake_at=time.time() - 600))
+
+    assert "next attempt overdue by 10 min" in words(admin.get("/sagas/"))
+
+
+def test_attempt_that_is_to_come_is_said_to_be(admin: Client) -> None:
+    make_trip(story=failed(1, wake_at=time.time() + 615))
+
+    assert "next attempt in 10 min" in words(admin.get("/sagas/"))
 
 
 def test_of_several_branches_the_one_that_is_tried_first_is_shown(admin: Client) -> None:
