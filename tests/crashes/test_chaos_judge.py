@@ -30,6 +30,7 @@ from sagas.starting import start
 from sagas.verbs import Order, perform
 from tests.crashes.chaos import callables
 from tests.crashes.chaos.judging import idle, judge_all
+from tests.crashes.chaos.logs import complaints
 from tests.crashes.chaos.records import Promises
 from tests.crashes.chaos.stories import order, pack, payment, pick
 
@@ -264,6 +265,17 @@ def test_an_error_that_is_planted_is_told(scene: Scene, plant: Callable[[Scene],
     told = scene.judge()
 
     assert any(TOLD[plant] in what for what in told), told
+
+
+def test_an_error_on_a_log_is_told_and_a_warning_is_not(tmp_path: Path) -> None:
+    lines = [
+        "2027-03-14 09:00:00,123 WARNING sagas.reply_consumer: Replies are not taken",
+        "2027-03-14 09:00:01,123 ERROR sagas.engine.driver: Saga 7 cannot go on",
+        "2027-03-14 09:00:02,123 ERROR celery.worker.consumer.consumer: Cannot connect",
+    ]
+    (tmp_path / "worker.log").write_text("\n".join(lines))
+
+    assert list(complaints(tmp_path)) == [f"worker.log: {lines[1]}"]
 
 
 def test_a_run_in_which_nothing_happened_proves_nothing(scene: Scene) -> None:

@@ -5,5 +5,5 @@ processes   what runs; striking   how it is killed and stopped
 stories     the sagas and who performs them; callables, messages   participants of our own
 customers   start sagas over the API; operators   look after them over the API
 client      asks until there is an answer, and keeps what was acknowledged
-judging     what must hold afterwards; effects, records   two parts of it
+judging     what must hold afterwards; effects, records, logs   parts of it
 """

@@ -140,11 +140,13 @@ class Run:
 
     def _judge(self) -> list[str]:
         from tests.crashes.chaos.judging import idle, judge_all, tell
+        from tests.crashes.chaos.logs import complaints
         from tests.crashes.chaos.records import read_promises
 
         promises = read_promises(*self.records)
         tell(promises)
-        return [*judge_all(promises, self.data), *idle(promises)]
+        said = complaints(self.servers.home.logs)
+        return [*judge_all(promises, self.data), *idle(promises), *said]
 
 
 def run(seconds: float, seed: int) -> list[str]:

@@ -21,7 +21,7 @@ CREATE TABLE chaos_effects (
     key text NOT NULL)
 """
 # How often an action says no for good, and how often an attempt goes wrong.
-REFUSED = {"pick": 0.15, "pack": 0.05, "putBack": 0.05}
+REFUSED = {"pick": 0.15, "pack": 0.05, "putBack": 0.1}
 BROKEN = 0.03
 
 

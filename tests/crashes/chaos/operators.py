@@ -36,6 +36,8 @@ MENDING = {
 }
 # How often they do what nobody needs, each time they look.
 MEDDLING = {"pause": 0.3, "cancel": 0.2, "compensate": 0.1}
+# How often several failed ones are retried by one order.
+ALL_AT_ONCE = 0.5
 # Failed ones of these hold up others: their parents, and whoever wants their locks.
 HOLD_UP = ("parts", "shelves")
 
@@ -94,17 +96,27 @@ class Operator:
 
     def _mend(self) -> bool:
         """Try what the console allows; say whether anything has been ordered."""
-        ordered = False
-        for saga in self._list(status="failed"):
-            if self._orders[saga["id"]] < PATIENCE:
-                detail = self._api.get(f"sagas/{saga['id']}/")
-                self._orders[saga["id"]] += 1
-                self._give_any(detail)
-                ordered = True
-            elif saga["definition"] in HOLD_UP:
-                self._give(saga, "abandon")
-                ordered = True
-        return ordered
+        failed = self._list(status="failed")
+        left = [saga for saga in failed if self._orders[saga["id"]] >= PATIENCE]
+        in_the_way = [saga for saga in left if saga["definition"] in HOLD_UP]
+        for saga in in_the_way:
+            self._give(saga, "abandon")
+        hopeful = [saga for saga in failed if saga not in left]
+        self._orders.update(saga["id"] for saga in hopeful)
+        if len(hopeful) > 1 and self._chance.random() < ALL_AT_ONCE:
+            self._retry_all(hopeful)
+        else:
+            for saga in hopeful:
+                self._give_any(self._api.get(f"sagas/{saga['id']}/"))
+        return bool(hopeful or in_the_way)
+
+    def _retry_all(self, sagas: list[dict[str, Any]]) -> None:
+        request = f"retry all {next(self._numbers)}"
+        items = [{"id": saga["id"], "version": saga["version"]} for saga in sagas]
+        body = {"verb": "retry", "reason": request, "request_id": request, "items": items}
+        for result in self._api.post("sagas/verbs/", body).data["results"]:
+            done = result["outcome"] == "done"
+            self._record.keep(order="retry", saga=result["id"], request=request, done=done)
 
     def _give_any(self, saga: dict[str, Any]) -> None:
         legal = [verb for verb in MENDING if ("retry" if verb == "edit" else verb) in saga["verbs"]]

@@ -33,7 +33,7 @@ FAULTS = [
     ("FlightService/*", "unavailable", "0.05"),
     ("HotelService/*", "lost", "0.05"),
     ("PaymentService/chargeCard", "business", "0.15"),
-    ("InventoryService/reserveInventory", "business", "0.1"),
+    ("InventoryService/reserveInventory", "business", "0.25"),
     ("InventoryService/releaseStock", "lost", "0.05"),
     ("OrderService/cancelOrder", "business", "0.2"),
 ]
