@@ -268,6 +268,12 @@ class Simulation:
         return self._world.locks.of(self._saga)
 
     @property
+    def taken_locks(self) -> list[str]:
+        """The names of the locks that it has ever held."""
+        taken = self._world.locks.taken
+        return sorted(place.lock for place in taken if place.saga == self._saga.id)
+
+    @property
     def awaited_locks(self) -> list[str]:
         """The names of the locks that it waits for."""
         return sorted(awaited(self._saga.definition, self._saga.state))

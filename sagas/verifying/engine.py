@@ -21,12 +21,12 @@ from sagas.core.state import SagaState, StepState, StepStatus, WaitsFor, from_js
 from sagas.core.verbs import Verb
 from sagas.engine.driver import Driver
 from sagas.engine.held import Change, Held
-from sagas.models import JournalEntry, Participant, Saga
+from sagas.models import JournalEntry, Participant, Saga, SagaLock
 from sagas.participants.calls import Call
 from sagas.starting import start
 from sagas.testing.answers import Answer, Outcome
 from sagas.verifying.observing import Observed, observe
-from sagas.verifying.plays import CRASHES, Play, Trouble, rehearsal
+from sagas.verifying.plays import CRASHES, Play, Trouble, as_written, rehearsal
 from sagas.verifying.stage import Actor, Stage, open_stage
 
 # Sagas that are driven side by side; there are more slots for calls, because some wait for others.
@@ -46,11 +46,13 @@ class WorkerDied(BaseException):
 class MortalDriver(Driver):
     """A driver that dies when it is about to send a certain call, which it has recorded."""
 
-    def __init__(self, dies: Callable[[Held, Run], bool]) -> None:
+    def __init__(self, dies: Callable[[Held, Run], bool], sees: Callable[[Held], None]) -> None:
         super().__init__(concurrency=SLOTS)
         self._dies = dies
+        self._sees = sees
 
     def _go_on(self, change: Change) -> None:
+        self._sees(change.held)
         if any(self._dies(change.held, run) for run in change.sends):
             raise WorkerDied
         super()._go_on(change)
@@ -70,7 +72,7 @@ def play_on_engine(definition: Definition, plays: Sequence[Play]) -> list[Observ
                 _play([act])
                 if not act.died:
                     raise RuntimeError(f"No worker has died at {act.play.step}.")
-        return [act.observed() for act in acts]
+        return [act.observed(definition) for act in acts]
 
 
 def _cast(definition: Definition, token: str, stage: Stage) -> Callable[[Play], Definition]:
@@ -113,6 +115,8 @@ class _Act:
         self._number = number
         self.died = play.trouble not in CRASHES
         self._id = uuid.UUID(int=0)
+        # The names of the locks that the saga is seen to hold.
+        self._locked: set[str] = set()
 
     def start(self) -> None:
         self._id = start(self.definition.name, {}, business_key=str(self._number)).saga_id
@@ -129,6 +133,10 @@ class _Act:
         call = held.call(run, now=time.time())
         self.actor.carry_out(call, Answer(outcome=Outcome.CRASHED, took_effect=took_effect))
         return True
+
+    def sees(self, held: Held) -> None:
+        if held.id == self._id:
+            self._locked |= held.locks
 
     def attend(self) -> bool:
         """Do what the outside world has to do; return whether the saga moves."""
@@ -162,13 +170,18 @@ class _Act:
             }
         )
 
-    def observed(self) -> Observed:
+    def observed(self, definition: Definition) -> Observed:
+        """Return what came of the play of this definition."""
         saga = self.row()
         state: SagaState = from_json(saga.state, version=saga.version)
         rows = JournalEntry.objects.filter(saga_id=saga.pk).order_by("seq")
         names = [step.name for step in self.definition.steps]
         journal = list(rows.values_list("kind", "step"))
-        return observe(state, names, journal, self.actor.participants)
+        left = SagaLock.objects.filter(saga_id=saga.pk).values_list("name", flat=True)
+        return observe(state, names, journal, self.actor.participants)._replace(
+            locked=as_written(definition, self._locked),
+            still_locked=as_written(definition, left),
+        )
 
 
 def _play(acts: Sequence[_Act]) -> None:
@@ -197,7 +210,11 @@ def _play(acts: Sequence[_Act]) -> None:
 
 
 def _driver(acts: Sequence[_Act]) -> MortalDriver:
-    return MortalDriver(lambda held, run: any(act.dies(held, run) for act in acts))
+    def sees(held: Held) -> None:
+        for act in acts:
+            act.sees(held)
+
+    return MortalDriver(lambda held, run: any(act.dies(held, run) for act in acts), sees)
 
 
 @contextmanager

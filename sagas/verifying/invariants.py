@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from sagas.core.definition import Definition, StepType
+from sagas.core.state import ENDED
 from sagas.definitions.durations import format_duration
 from sagas.definitions.ordering import longest_path
 from sagas.testing import accept_then_reply, simulate
-from sagas.verifying.judging import is_reverse
+from sagas.verifying.judging import is_reverse, wrong_locks
 from sagas.verifying.observing import Observed
 from sagas.verifying.plays import Play, Trouble, rehearsal
 
@@ -95,8 +96,19 @@ def _slowest_run(definition: Definition) -> str:
     return run.status
 
 
+def _locks(definition: Definition, played: Played) -> tuple[bool, str]:
+    if not definition.takes_locks:
+        return True, "it takes none"
+    for play, seen in played:
+        for problem in wrong_locks(definition, seen):
+            return False, f"{play.step} {play.trouble}: {problem}"
+    ended = sum(seen.status in ENDED for _, seen in played)
+    return True, f"in all {ended} runs that ended; a saga that stops keeps them"
+
+
 _CHECKERS: dict[str, Callable[[Definition, Played], tuple[bool, str]]] = {
     "all compensations must be idempotent": _idempotent,
+    "all locks are given back at the end": _locks,
     "compensation order is reverse of execution order": _reverse_order,
     "saga timeout = sum of step timeouts + buffer": _timeout,
 }

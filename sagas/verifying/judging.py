@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sagas.core.definition import Definition, Kind, OnFailure, OnUnknown, StepType
+from sagas.core.state import ENDED
 from sagas.definitions.ordering import ancestors
 from sagas.testing.participants import leaves_nothing
 from sagas.verifying.observing import Observed
@@ -20,6 +21,7 @@ def problems_of(definition: Definition, play: Play, seen: Observed) -> Iterator[
     yield from _wrong_end(definition, play, seen)
     yield from _wrong_effects(definition, seen)
     yield from _wrong_order(seen)
+    yield from wrong_locks(definition, seen)
     if play.trouble == Trouble.UNDO_REPEATED:
         yield from _not_repeated(seen)
     if play.scenario is not None:
@@ -76,6 +78,18 @@ def _wrong_order(seen: Observed) -> Iterator[str]:
 def is_reverse(seen: Observed) -> bool:
     """Say whether the undos ran in reverse order of start."""
     return list(seen.undone) == [name for name in reversed(seen.began) if name in seen.undone]
+
+
+def wrong_locks(definition: Definition, seen: Observed) -> Iterator[str]:
+    """Yield what is wrong with the locks: not taken, left behind, or given back too soon."""
+    begun = [step_named(definition, name) for name in seen.began]
+    wanted = {name for step in begun for name in (*definition.locks, *step.locks)}
+    if missing := sorted(wanted.difference(seen.locked)):
+        yield f"begun without its locks: {', '.join(missing)}"
+    if seen.status in ENDED and seen.still_locked:
+        yield f"{seen.status}, and still holds: {', '.join(seen.still_locked)}"
+    if seen.status == "failed" and (lost := sorted(wanted.difference(seen.still_locked))):
+        yield f"it stopped, and has not kept: {', '.join(lost)}"
 
 
 def _not_repeated(seen: Observed) -> Iterator[str]:

@@ -10,7 +10,7 @@ from sagas.core.journal import Kind
 from sagas.core.state import Direction, SagaState, StepStatus, WaitsFor
 from sagas.testing import Simulation, simulate
 from sagas.testing.participants import Participants
-from sagas.verifying.plays import Director, Play, rehearsal
+from sagas.verifying.plays import Director, Play, as_written, rehearsal
 
 
 class Observed(NamedTuple):
@@ -26,6 +26,9 @@ class Observed(NamedTuple):
     effects: Mapping[str, int]
     # The keys under which each step's undo was called, one per call.
     undo_keys: Mapping[str, tuple[str, ...]]
+    # The locks that it has ever held, and those that it holds at the end, as they are written.
+    locked: tuple[str, ...] = ()
+    still_locked: tuple[str, ...] = ()
 
 
 def observe(
@@ -63,7 +66,10 @@ def play_in_memory(definition: Definition, play: Play) -> Observed:
                 run.on(step.participant, action, director)
     _bring_to_end(run, played, play)
     journal = zip((entry.kind for entry in run.journal), run.step_names, strict=True)
-    return observe(run.state, names, journal, run.participants)
+    return observe(run.state, names, journal, run.participants)._replace(
+        locked=as_written(definition, run.taken_locks),
+        still_locked=as_written(definition, run.locks),
+    )
 
 
 def _bring_to_end(run: Simulation, definition: Definition, play: Play) -> None:

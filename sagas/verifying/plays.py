@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -107,15 +107,44 @@ def _quick(policy: RetryPolicy, *, at_least: int = 1) -> RetryPolicy:
 def rehearsal(definition: Definition, play: Play) -> Definition:
     """Return the definition as it is played: without data, with short waits and quick retries.
 
-    Conditions hold, mappings and locks are left out, and a sub-saga is one call: its own file is
-    verified by itself.
+    Conditions hold, mappings are left out, locks are free, and a sub-saga is one call: its own file
+    is verified by itself.
     """
-    steps = tuple(_rehearsed(step, fails=step.name == play.step) for step in definition.steps)
-    return Definition(definition.name, steps, on_failure=definition.on_failure)
+    written = locks_of(definition)
+    steps = tuple(
+        _rehearsed(step, fails=step.name == play.step)._replace(
+            locks=_rehearsed_locks(written, step.locks)
+        )
+        for step in definition.steps
+    )
+    return Definition(
+        definition.name,
+        steps,
+        on_failure=definition.on_failure,
+        locks=_rehearsed_locks(written, definition.locks),
+        on_locked=definition.on_locked,
+    )
+
+
+def locks_of(definition: Definition) -> tuple[str, ...]:
+    """Return the names of all locks as they are written, each once."""
+    names = [*definition.locks, *(name for step in definition.steps for name in step.locks)]
+    return tuple(dict.fromkeys(names))
+
+
+def _rehearsed_locks(written: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Name locks by their places, and by the saga: there is no data, and nobody to wait for."""
+    return tuple(f"{written.index(name)}:{{saga.id}}" for name in names)
+
+
+def as_written(definition: Definition, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the names that locks have in the definition, by those that they have in a play."""
+    written = locks_of(definition)
+    return tuple(written[place] for place in sorted(int(name.partition(":")[0]) for name in names))
 
 
 def _rehearsed(step: Step, *, fails: bool) -> Step:
-    step = step._replace(when="", input=None, output=None, locks=(), non_retryable=())
+    step = step._replace(when="", input=None, output=None, non_retryable=())
     if step.type == StepType.TIMER:
         return step._replace(wait_s=0.05, until="")
     if step.type == StepType.SIGNAL:

@@ -10,6 +10,7 @@ import pytest
 from sagas.core.definition import Definition, Kind, OnFailure, OnUnknown, Scenario, StepType
 from sagas.definitions import read_yaml
 from sagas.verifying import Verdict, verify
+from sagas.verifying.invariants import check
 from sagas.verifying.judging import is_same_order, problems_of
 from sagas.verifying.observing import play_in_memory
 from sagas.verifying.plays import Play, Trouble, plays_of
@@ -148,6 +149,54 @@ def test_what_an_engine_does_wrong_is_found(change: dict[str, object], problem: 
     assert problem in "; ".join(found)
 
 
+ORDER, SHELF = "order:{input.id}", "shelf:{outputs.A.shelf}"
+
+
+def with_locks(**fields: Any) -> Definition:
+    steps = (make_step("A"), make_step("B", locks=(SHELF,)), make_step("C"))
+    return make_definition(*steps, locks=(ORDER,), **fields)
+
+
+def test_locks_are_taken_and_given_back_in_every_play() -> None:
+    definition = with_locks()
+
+    verdict = verify(definition)
+
+    assert problems(verdict) == []
+    seen = [play_in_memory(definition, play) for play in plays_of(definition)]
+    assert {one.locked for one in seen} == {(ORDER,), (ORDER, SHELF)}
+    assert {one.still_locked for one in seen} == {()}
+
+
+def test_a_saga_that_stops_keeps_its_locks() -> None:
+    definition, play = with_locks(on_failure=OnFailure.PARK), Play("B", Trouble.REFUSED)
+
+    seen = play_in_memory(definition, play)
+
+    assert (seen.status, seen.still_locked) == ("failed", (ORDER, SHELF))
+    assert list(problems_of(definition, play, seen)) == []
+
+
+@pytest.mark.parametrize(
+    ("on_failure", "change", "problem"),
+    [
+        ("compensate", {"still_locked": (SHELF,)}, "compensated, and still holds: " + SHELF),
+        ("compensate", {"locked": (SHELF,)}, "begun without its locks: " + ORDER),
+        ("park", {"still_locked": (SHELF,)}, "it stopped, and has not kept: " + ORDER),
+    ],
+)
+def test_what_an_engine_does_wrong_with_locks_is_found(
+    on_failure: str, change: dict[str, Any], problem: str
+) -> None:
+    definition = with_locks(on_failure=OnFailure(on_failure), invariants=(GIVEN_BACK,))
+    play = Play("C", Trouble.REFUSED)
+    seen = play_in_memory(definition, play)._replace(**change)
+
+    assert list(problems_of(definition, play, seen)) == [problem]
+    [invariant] = check(definition, [(play, seen)])
+    assert (invariant.holds, invariant.told) == (False, f"C refused: {problem}")
+
+
 def test_an_engine_that_comes_to_something_else_is_named() -> None:
     def broken(definition: Definition, plays: object) -> list[object]:
         seen = [play_in_memory(definition, play) for play in plays]  # type: ignore[attr-defined]
@@ -158,6 +207,7 @@ def test_an_engine_that_comes_to_something_else_is_named() -> None:
     assert any("the engine came to" in problem for problem in problems(verdict))
 
 
+GIVEN_BACK = "All locks are given back at the end"
 KNOWN = (
     "All compensations must be idempotent",
     "Compensation order is reverse of execution order",
@@ -173,6 +223,15 @@ def test_the_known_invariants_are_checked_and_others_named() -> None:
     assert "a buffer of 10s" in verdict.invariants[2].told
     assert "not checked" in verdict.invariants[3].told
     assert verdict.holds
+
+
+def test_that_all_locks_are_given_back_is_an_invariant() -> None:
+    [kept] = verify(with_locks(invariants=(GIVEN_BACK,))).invariants
+    [none] = verify(abc(invariants=(GIVEN_BACK,))).invariants
+
+    assert kept.holds
+    assert "runs that ended" in kept.told
+    assert (none.holds, none.told) == (True, "it takes none")
 
 
 def test_a_timeout_without_its_buffer_does_not_hold() -> None:
