@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from outbox import breaker
@@ -21,6 +21,9 @@ from sagas.engine.intervening import state_of
 from sagas.engine.statements import read_clock, to_datetime
 from sagas.exceptions import IllegalVerb
 from sagas.replies import take_reply
+from sagas.retention import retaining
+from sagas.scheduling import firing
+from sagas.scheduling.keeping import Setting, set_schedule
 from sagas.signals import send_signal
 from sagas.starting import Start, start_many
 from sagas.verbs import Details, Order, perform, perform_many
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 PATIENCE = 25
 # There may be a later one, to which sagas are moved.
 FIRST_VERSION = 1
+# Slots of a schedule, with another one between them.
+NIGHTS = (datetime(2099, 1, 1, 3, tzinfo=UTC), datetime(2099, 1, 3, 3, tzinfo=UTC))
 # The stream of replies.
 REPLIES = "sagadesk:crash-replies"
 
@@ -127,8 +132,23 @@ def retry_all(stage: Stage) -> None:
     stage.act(give)
 
 
+def fire(stage: Stage) -> None:
+    """Have two beats fire the slots of two nights; what was missed between is made up."""
+    name, plan = f"nightly {stage.mark}", f"{stage.mark}{{date}}"
+    setting = Setting(name, stage.scenario.name, plan, {}, cron="0 3 * * *", make_up=1)
+    row = set_schedule(setting, actor=None, reason="because").row
+    for night in NIGHTS:
+        for _beat in range(2):
+            stage.act(lambda night=night: firing.fire(row.pk, night))
+
+
+def retain(stage: Stage) -> None:
+    stage.act(lambda: retaining.retain(budget_s=10.0))
+
+
 _ACTS: dict[str, Callable[[Stage], None]] = {
-    act.__name__: act for act in (start, drive, work, reply, relay, signal, edit, hurry, retry_all)
+    act.__name__: act
+    for act in (start, drive, work, reply, relay, signal, edit, hurry, retry_all, fire, retain)
 }
 
 

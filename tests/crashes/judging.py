@@ -11,12 +11,13 @@ from dlq.models import DeadLetter
 from examples.check_orders import Effect as CheckedEffect
 from examples.check_orders import SagaRow, violations
 from outbox.models import Delivery, Message
-from sagas.checking import check_sagas, stray_locks
+from sagas.checking import check_sagas, first_names, fold_rows, stray_locks
 from sagas.core.definition import StepType
-from sagas.core.state import Direction
+from sagas.core.state import Direction, from_json
 from sagas.engine.intervening import state_of
 from sagas.management.commands.check_effects import step_row
-from sagas.models import Saga, SagaLock
+from sagas.models import ArchivedSaga, JournalEntry, Saga, SagaLock, SagaStart
+from sagas.retention.archive import restore
 from tests.crashes.world import Effect
 
 Told = tuple[tuple[str, str], ...]
@@ -45,15 +46,33 @@ class Outcome(NamedTuple):
     findings: list[str]
 
 
-def ends_of(sagas: Iterable[Saga], near: list[Effect], far: list[Effect]) -> list[End]:
+class Fate(NamedTuple):
+    """What has become of a saga, be it that its row is gone: archived, or dropped."""
+
+    business_key: str
+    status: str
+
+
+def fates(sagas: Iterable[Saga], since: UUID) -> list[Fate]:
+    """Return the fates of these sagas, and of those with ids after `since` that are gone."""
+    archived = ArchivedSaga.objects.filter(pk__gt=since)
+    released = SagaStart.objects.filter(pk__gt=since, released_at__isnull=False)
+    dropped = released.exclude(pk__in=archived.values("pk"))
+    kept_no_more = [
+        *(Fate(row.business_key, f"{row.status}, archived") for row in archived),
+        *(Fate(start.idempotency_key or "", "dropped") for start in dropped),
+    ]
+    return [Fate(saga.business_key, saga.status) for saga in sagas] + sorted(kept_no_more)
+
+
+def ends_of(fates: Iterable[Fate], near: list[Effect], far: list[Effect]) -> list[End]:
     return [
-        End(saga.business_key.partition("-")[2], saga.status, _of(saga, near), _of(saga, far))
-        for saga in sagas
+        End(key.partition("-")[2], status, _of(key, near), _of(key, far)) for key, status in fates
     ]
 
 
-def _of(saga: Saga, done: list[Effect]) -> Told:
-    own = (effect for effect in done if effect.business_key == saga.business_key)
+def _of(business_key: str, done: list[Effect]) -> Told:
+    own = (effect for effect in done if effect.business_key == business_key)
     return tuple(sorted((effect.step, effect.direction) for effect in own))
 
 
@@ -79,6 +98,37 @@ def wrong_with(sagas: Sequence[Saga], done: list[Effect], since: UUID) -> Iterat
         reason=DeadLetter.Reason.FINISHED_SAGA
     )
     yield from (f"dead letter {letter}: {letter.reason}" for letter in letters)
+
+
+def half_gone(since: UUID) -> Iterator[str]:
+    """Give what is left of sagas with ids after `since` that are gone, and what is missing."""
+    present = Saga.objects.filter(pk__gt=since).values("pk")
+    starts = SagaStart.objects.filter(saga_id__gt=since)
+    for rows in (JournalEntry.objects.filter(saga_id__gt=since), starts.filter(released_at=None)):
+        if left := rows.exclude(saga_id__in=present).count():
+            yield f"{left} rows of {rows.model.__name__} have lost their sagas"
+    if both := starts.filter(saga_id__in=present).exclude(released_at=None).count():
+        yield f"{both} sagas are there though their keys are released"
+    for archived in ArchivedSaga.objects.filter(pk__gt=since).select_related("definition"):
+        saga, _start, journal = restore(archived)
+        folded, _names = fold_rows(first_names(archived.definition.as_core(), journal), journal)
+        if folded != from_json(saga.state, version=saga.version):
+            yield f"{saga.business_key}: the archive does not have its whole journal"
+
+
+def begun_early(sagas: Iterable[Saga]) -> Iterator[str]:
+    """Give the sagas that have begun before their time."""
+    for saga in sagas:
+        starts_at = saga.state.get("starts_at")
+        if starts_at is None:
+            continue
+        first = JournalEntry.objects.filter(saga_id=saga.pk, seq=2).first()
+        if first is not None and first.at.timestamp() < starts_at:
+            yield f"{saga.business_key} began before its time"
+
+
+def undone_too_often(ends: Iterable[End]) -> Iterator[str]:
+    yield from (f"{end} undid what did not stand" for end in ends if "-" in end.stands)
 
 
 def _row(saga: Saga) -> SagaRow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sagas.core.definition import Definition, Kind, Step, StepType
+from sagas.core.definition import Definition, Kind, OnLocked, Step, StepType
 from tests.builders import QUICK, make_step, store
 from tests.crashes.world import Habits
 
@@ -79,14 +79,18 @@ class Scenario(NamedTuple):
     streams: bool = False
     # The steps of the saga that a step of type saga starts.
     child: tuple[Step, ...] = ()
+    # The steps of version 2.
+    later: tuple[Step, ...] = ()
+    # What becomes of ended sagas, by their status.
+    retention: dict[str, str] = {}
+    # At least one of its sagas has this status in the end.
+    least: str = ""
 
     def store(self) -> list[Definition]:
-        """Store the definition and return it, with that of its step's saga."""
+        """Store the definition and return it, with its later version and its step's saga."""
         children = [store(*self.child, name=CHILD)] if self.child else []
-        return [self._store(), *children]
-
-    def _store(self) -> Definition:
-        return store(*self.steps, name=self.name, **self.details)
+        versions = [steps for steps in (self.steps, self.later) if steps]
+        return [store(*steps, name=self.name, **self.details) for steps in versions] + children
 
 
 def scenario(name: str, *steps: Step, **fields: Any) -> Scenario:
@@ -98,6 +102,11 @@ def scenario(name: str, *steps: Step, **fields: Any) -> Scenario:
 CHILD = "child"
 SUB_SAGA = Step("S", CHILD, "start", "compensate", type=StepType.SAGA)
 DIAMOND = (near("A"), far("B", after=(0,)), far("C", after=(0,)), near("D", after=(1, 2)))
+PARKS = {"on_failure": "park"}
+# Nobody waits for so long.
+SLOW = PATIENT._replace(initial_s=3_600, cap_s=3_600, total_s=1e6)
+# Afterwards their keys are still known.
+KEPT_FOR_A_TIME = ("start", "work", "relay", "retain", "start", "work")
 MENDED = ("start", "work", "retry", "work", "relay")
 
 SCENARIOS = [
@@ -150,7 +159,7 @@ SCENARIOS = [
         far("C"),
         refuses_once=("doB",),
         acts=MENDED,
-        details={"on_failure": "park"},
+        details=PARKS,
     ),
     scenario("undo retried", *fars("AB"), refuses=("doB",), refuses_once=("undoA",), acts=MENDED),
     scenario(
@@ -177,7 +186,14 @@ SCENARIOS = [
         replies=("doB",),
         acts=("start", "drive", "pause", "reply", "drive", "resume", "work", "relay"),
     ),
-    scenario("messages", near("A"), post("B"), post("C"), loses=("doC",), busy=("doB",)),
+    scenario(
+        "messages",
+        near("A"),
+        post("B"),
+        post("C", timeout_s=2.0),
+        loses=("doC",),
+        busy=("doB",),
+    ),
     scenario("messages, failing", post("A"), far("B"), post("C"), refuses=("doC",)),
     scenario("messages, undo failing", post("A"), near("B"), post("C"), refuses=("doC", "undoA")),
     scenario(
@@ -212,7 +228,7 @@ SCENARIOS = [
         *DIAMOND,
         refuses_once=("doB", "doC"),
         acts=MENDED,
-        details={"on_failure": "park"},
+        details=PARKS,
         # In doubt it is the old key that is asked again, and the answer is the old one.
         also={"failed": ("A", "AB", "AC")},
     ),
@@ -238,6 +254,13 @@ SCENARIOS = [
         far("B"),
         acts=("start", "work", "reject:W", "work", "relay"),
     ),
+    scenario(
+        "a decision, approved",
+        near("A"),
+        wait(StepType.APPROVAL),
+        far("B"),
+        acts=("start", "work", "approve:W", "work", "relay"),
+    ),
     scenario("a sub-saga", near("A"), SUB_SAGA, far("B"), child=(far("X"), near("Y"))),
     scenario(
         "a sub-saga, undone",
@@ -257,7 +280,7 @@ SCENARIOS = [
         near("C"),
         refuses_once=("doB",),
         acts=("start", "work", "edit", "work", "relay"),
-        details={"on_failure": "park"},
+        details=PARKS,
     ),
     scenario(
         "skipped by hand",
@@ -266,7 +289,7 @@ SCENARIOS = [
         near("C"),
         refuses=("doB",),
         acts=("start", "work", "skip:B", "work", "relay"),
-        details={"on_failure": "park"},
+        details=PARKS,
     ),
     scenario(
         "behind the barrier",
@@ -278,4 +301,148 @@ SCENARIOS = [
     ),
     scenario("in batches", crowd("A"), near("B"), crowd("C"), far("D"), refuses=("doC",)),
     scenario("in batches, undone", crowd("A"), far("B"), crowd("C"), near("D"), refuses=("doD",)),
+    scenario(
+        "rewound",
+        near("A"),
+        far("B"),
+        near("C"),
+        far("D"),
+        refuses_once=("doD",),
+        acts=("start", "work", "rewind:B", "work", "relay"),
+        details=PARKS,
+    ),
+    scenario(
+        "rewound, by messages",
+        post("A"),
+        near("B"),
+        post("C"),
+        refuses_once=("doC",),
+        acts=("start", "work", "rewind:A", "work", "relay"),
+        details=PARKS,
+    ),
+    scenario(
+        "moved to another version",
+        near("A"),
+        far("B"),
+        later=(near("A"), far("B"), near("N"), far("C")),
+        refuses_once=("doB",),
+        acts=("start", "work", "move:2", "retry", "work", "relay"),
+        details=PARKS,
+    ),
+    scenario(
+        "abandoned",
+        near("A"),
+        far("B"),
+        far("C"),
+        refuses=("doC",),
+        acts=("start", "work", "abandon", "relay"),
+        details=PARKS,
+    ),
+    scenario(
+        "undone by hand",
+        far("A"),
+        near("B"),
+        far("C"),
+        refuses=("doC", "undoA"),
+        acts=("start", "work", "mark_done:A", "work", "relay"),
+    ),
+    scenario(
+        "chosen steps undone",
+        near("A"),
+        far("B"),
+        far("C"),
+        acts=("start", "work", "compensate:A,C", "work", "relay"),
+    ),
+    scenario(
+        "chosen steps undone, then the rest",
+        near("A"),
+        far("B"),
+        post("C"),
+        acts=("start", "work", "compensate:B", "work", "compensate", "work", "relay"),
+    ),
+    scenario(
+        "run now",
+        far("A", retry=SLOW, undo_retry=SLOW),
+        near("B"),
+        far("C", retry=SLOW),
+        refuses=("doC",),
+        busy=("doA", "undoA"),
+        acts=("start", "hurry", "relay"),
+    ),
+    scenario(
+        "paused while it is undone",
+        far("A"),
+        near("B"),
+        far("C"),
+        refuses=("doC",),
+        replies=("undoA",),
+        acts=("start", "drive", "pause", "reply", "drive", "resume", "work", "relay"),
+    ),
+    scenario(
+        "retried all at once",
+        near("A"),
+        far("B"),
+        refuses_once=("doB",),
+        inputs=({}, {}, {}),
+        acts=("start", "work", "retry_all", "work", "relay"),
+        details=PARKS,
+    ),
+    scenario(
+        "cancelled at once",
+        near("A"),
+        far("B"),
+        acts=("start", "cancel", "work", "relay"),
+        # Another worker may be faster.
+        also=UNDONE | {"completed": ("AB",)},
+    ),
+    scenario(
+        "waiting for a lock",
+        near("A"),
+        far("B"),
+        near("C"),
+        replies=("doB",),
+        details={"locks": ("A",)},
+    ),
+    scenario(
+        "refused a lock",
+        near("A"),
+        far("B"),
+        near("C"),
+        replies=("doB",),
+        details={"locks": ("A",), "on_locked": OnLocked.REFUSE},
+        # The first one may have ended before the second one comes, or come later.
+        also=UNDONE | {"completed": ("ABC",)},
+        least="completed",
+    ),
+    scenario(
+        "a deadlock",
+        near("A", locks=("{input.first}",)),
+        far("B"),
+        near("C", locks=("{input.second}",)),
+        replies=("doB",),
+        inputs=({"first": "X", "second": "Y"}, {"first": "Y", "second": "X"}),
+        # Who comes last to the circle gives way; who ends before the other begins makes none.
+        also=UNDONE | {"completed": ("ABC",)},
+        least="completed",
+    ),
+    scenario("started at a time", near("A"), far("B"), starts_in_s=3.0),
+    scenario(
+        "a deadline",
+        far("A"),
+        near("B"),
+        wait(StepType.SIGNAL, signal="go"),
+        details={"timeout_s": 3.0},
+    ),
+    scenario("a schedule", near("A"), far("B"), inputs=(), acts=("fire", "work", "relay")),
+    scenario(
+        "archived", near("A"), far("B"), acts=KEPT_FOR_A_TIME, retention={"completed": "archive"}
+    ),
+    scenario(
+        "dropped",
+        near("A"),
+        far("B"),
+        refuses=("doB",),
+        acts=KEPT_FOR_A_TIME,
+        retention={"compensated": "drop"},
+    ),
 ]

@@ -6,7 +6,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import pytest
@@ -18,15 +18,25 @@ from outbox.transports import TRANSPORTS
 from sagas import reply_consumer
 from sagas.engine import flights, statements
 from sagas.engine.driver import Driver
-from sagas.models import Saga
+from sagas.models import RetentionRule, Saga
 from sagas.participants import local
 from sagas.participants.batches import BatchAction
 from sagas.participants.calls import BusinessFailure, Call
+from sagas.retention import retaining
 from tests.builders import let_pass
 from tests.crashes import acts
 from tests.crashes.acts import PATIENCE, REPLIES
 from tests.crashes.fuse import CUT_OFF, Fuse, Killed, Schedule, Trouble, Way, burning, hang_up
-from tests.crashes.judging import Outcome, ends_of, lost_messages, wrong_with
+from tests.crashes.judging import (
+    Outcome,
+    begun_early,
+    ends_of,
+    fates,
+    half_gone,
+    lost_messages,
+    undone_too_often,
+    wrong_with,
+)
 from tests.crashes.scenarios import Scenario
 from tests.crashes.world import AtOnce, Effect, Line, Reader, World, refuse_locally
 from tests.outbox.builders import end_leases
@@ -64,6 +74,10 @@ def outside_played(reader: Reader) -> Iterator[None]:
         patch.setitem(TRANSPORTS, "redis_stream", reader)
         # Whoever has read a reply and has not taken it is dead.
         patch.setattr(reply_consumer, "CLAIM_AFTER_S", 0.0)
+        # What has ended is old at once, and goes one by one.
+        patch.setattr(retaining, "DAY_S", 0)
+        patch.setattr(retaining, "longest_retry_s", lambda definition: 0.0)
+        patch.setattr(retaining, "BATCH", 1)
         yield
 
 
@@ -75,6 +89,10 @@ class Stage:
         definitions = scenario.store()
         steps = [step for definition in definitions for step in definition.steps]
         self.sends_commands = any(step.participant == "Post" for step in steps)
+        for status, action in scenario.retention.items():
+            RetentionRule.objects.create(
+                definition=scenario.name, status=status, action=action, keep_days=1
+            )
         self._reader = reader
         self._turn = self._requests = 0
         for step in steps:
@@ -99,9 +117,14 @@ class Stage:
         return outcome._replace(findings=outcome.findings + surprises.met)
 
     @property
+    def mark(self) -> str:
+        """What the business keys of this play begin with."""
+        return f"{self._turn}-"
+
+    @property
     def keys(self) -> list[str]:
         """The business keys of this play's sagas."""
-        return [f"{self._turn}-{number}" for number in range(len(self.scenario.inputs))]
+        return [f"{self.mark}{number}" for number in range(len(self.scenario.inputs))]
 
     def request_id(self) -> str:
         """Return a new id for an order, of this play only."""
@@ -122,6 +145,7 @@ class Stage:
 
     def act(self, work: Callable[[], object]) -> None:
         """Have somebody do it; when trouble breaks it off, somebody else does it again."""
+        self._work = work
         for _ in range(PATIENCE):
             struck = self.fuse.struck
             try:
@@ -134,6 +158,9 @@ class Stage:
                 end_leases()
                 self._end_leases()
             else:
+                if connection.connection is not None and connection.connection.closed:
+                    # Lost after all was committed: nobody noticed.
+                    hang_up()
                 return
 
     def drive(self) -> None:
@@ -155,6 +182,7 @@ class Stage:
         fuse = Fuse([Trouble(dies_after, Way.KILL)])
         try:
             with fuse.lit():
+                self._repeat_at_once()
                 self.drive()
                 if self.sends_commands:
                     end_leases()
@@ -163,6 +191,17 @@ class Stage:
                     self.take_replies()
         except Killed:
             hang_up()
+
+    def _repeat_at_once(self) -> None:
+        """Do what stands still, as an impatient client does, unless that has locked it."""
+        if self._work in (self.drive, relay_once):
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '10ms'")
+        with suppress(*CUT_OFF):
+            self._work()
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 0")
 
     # How time passes.
 
@@ -204,15 +243,25 @@ class Stage:
 
     def _outcome(self) -> Outcome:
         near, far, sagas = self._near_effects(), self.world.done, self.sagas()
-        wrong = list(wrong_with(sagas, [*near, *far], self._marker))
+        ends = ends_of(fates(sagas, self._marker), near, far)
+        wrong = [
+            *wrong_with(sagas, [*near, *far], self._marker),
+            *begun_early(sagas),
+            *undone_too_often(ends),
+        ]
         if "relay" in self.scenario.acts:
             wrong += lost_messages(sagas, self.world.published)
-        return Outcome(ends_of(sagas, near, far), wrong)
+        if "retain" in self.scenario.acts:
+            wrong += half_gone(self._marker)
+        least = self.scenario.least
+        if least and least not in [end.status for end in ends]:
+            wrong.append(f"nobody is {least}")
+        return Outcome(ends, wrong)
 
     def _near_effects(self) -> list[Effect]:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT * FROM near_effects WHERE business_key LIKE %s", [f"{self._turn}-%"]
+                "SELECT * FROM near_effects WHERE business_key LIKE %s", [f"{self.mark}%"]
             )
             return [Effect(*row) for row in cursor.fetchall()]
 

@@ -80,7 +80,8 @@ class World:
             status, body = 503, {"error": {"code": "busy", "message": "Busy."}}
             if not self._first(call, self.habits.busy):
                 status, body = self._remembered(call)
-            if not self._first(call, self.habits.loses):
+            # With 202 it replies anyway.
+            if status != 202 and not self._first(call, self.habits.loses):
                 self._reply(f"reply to {command.message_id}", call, status, body)
 
     def _reply(self, message_id: str, call: Call, status: int, body: Any) -> None:
