@@ -121,10 +121,11 @@ function show(text, address) {
   const form = dialog.querySelector("form");
   if (form && !form.getAttribute("action")) form.action = address;
   if (!dialog.open) dialog.showModal();
-  /* Not what is folded away, and first of all what the page itself begins with. */
+  /* The first one that is not folded away, so that a long form is read from its top. */
   const fields = [...dialog.querySelectorAll("textarea, select, input:not([type=hidden])")];
-  const field = dialog.querySelector("[autofocus]") || fields.find((one) => one.checkVisibility());
+  const field = fields.find((one) => one.checkVisibility());
   if (field) field.focus();
+  dialog.scrollTop = 0;
 }
 
 dialog.addEventListener("click", (event) => {

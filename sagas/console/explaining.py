@@ -94,7 +94,7 @@ def _undo_again(name: str, own: StepState, now: float) -> str:
         "The undo of “%(step)s” failed %(n)d times: %(message)s",
         own.undo_attempt,
     )
-    if own.wake_at is not None and not own.accepted:
+    if own.wake_at is not None and own.wake_at > now and not own.accepted:
         words = ngettext(
             "The undo of “%(step)s” failed %(n)d time, next attempt in %(time)s: %(message)s",
             "The undo of “%(step)s” failed %(n)d times, next attempt in %(time)s: %(message)s",

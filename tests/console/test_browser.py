@@ -110,6 +110,17 @@ def test_dialog_begins_at_the_reason_and_gives_the_focus_back(browser_page: Page
     expect(retry).to_be_focused()
 
 
+def test_long_dialog_begins_at_its_top(browser_page: Page) -> None:
+    browser_page.set_viewport_size({"width": 390, "height": 600})
+    browser_page.goto("/schedules/")
+
+    browser_page.get_by_role("link", name="Set a schedule").click()
+
+    dialog = browser_page.locator("dialog[open]")
+    expect(dialog.get_by_label("Name")).to_be_focused()
+    expect(dialog.get_by_role("heading", name="Set a schedule")).to_be_in_viewport()
+
+
 def test_nothing_that_has_the_focus_lies_under_the_bar(browser_page: Page) -> None:
     for n in range(40):
         make_saga("failed", business_key=f"order-{n}")

@@ -6,7 +6,7 @@ from django.test import Client
 from django.utils import timezone
 
 from sagas.core.journal import Entry, Kind
-from sagas.models import JournalEntry
+from sagas.models import JournalEntry, Saga
 from tests.api.builders import make_letter
 from tests.builders import make_definition, make_participant
 from tests.console.builders import (
@@ -87,17 +87,31 @@ def test_history_without_its_start_has_no_times_from_there(admin: Client) -> Non
     assert {line.offset for line in lines} == {""}
 
 
-def test_undo_that_is_tried_again_is_said_on_top(admin: Client) -> None:
+def make_undo_again(wake_at: float) -> Saga:
+    """Write down a saga whose undo of A has failed once and is tried again."""
     cause = {"cause": NO | {"step": "B"}}
-    again = {"attempt": 1, "error": NO, "wake_at": AT + 9e9}
+    again = {"attempt": 1, "error": NO, "wake_at": wake_at}
     story = [*entries("failed")[:-1], Entry(Kind.COMPENSATION_BEGAN, AT + 4, None, cause)]
     story.append(Entry(Kind.UNDO_FAILED, AT + 5, 0, again))
-    saga = write_saga(make_definition(), story)
+    return write_saga(make_definition(), story)
+
+
+def test_undo_that_is_tried_again_is_said_on_top(admin: Client) -> None:
+    saga = make_undo_again(AT + 9e9)
 
     text = words(admin.get(f"/sagas/{saga.pk}/"))
 
     assert "Being undone: 0 of 1 step." in text
     assert re.search(r"The undo of “A” failed 1 time, next attempt in .+: no stock left", text)
+
+
+def test_undo_that_is_overdue_is_not_promised_in_no_time(admin: Client) -> None:
+    saga = make_undo_again(AT + 60)
+
+    text = words(admin.get(f"/sagas/{saga.pk}/"))
+
+    assert "The undo of “A” failed 1 time: no stock left" in text
+    assert "next attempt overdue by" in text
 
 
 def test_key_and_id_can_be_copied_by_keyboard(admin: Client) -> None:
