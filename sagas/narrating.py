@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ _WORDS: dict[str, str] = {
 }
 # Longer values are cut: a line is for people.
 MAX_CHARS = 120
+STEP_COLUMNS = 20
 
 
 class Line(NamedTuple):
@@ -45,7 +47,13 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         # Without padding at the end.
-        return f"{self.offset_s:>10.3f}  {self.step:<20} {self.what}  {self.text}".rstrip()
+        return f"{self.offset_s:>10.3f}  {padded(self.step)} {self.what}  {self.text}".rstrip()
+
+
+def padded(name: str) -> str:
+    """Return a step's name as wide as its column; letters of East Asia take two places each."""
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in name)
+    return name + " " * (STEP_COLUMNS - len(name) - wide)
 
 
 # Number, kind, time in seconds, the step's name or "", data.

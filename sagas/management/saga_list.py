@@ -8,11 +8,16 @@ from argparse import Namespace
 from typing import Any, TextIO
 
 from django.db.models import QuerySet
-from rich.console import Console
-from rich.table import Column, Table
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
 
 from sagas import searching
+from sagas.management.terminal import width_of, write_table
 from sagas.models import Definition, Saga
+
+# From this many columns on, what is wrong has a readable column of its own.
+ROOMY = 120
 
 
 def add_list(commands: Any) -> None:
@@ -40,17 +45,31 @@ def list_sagas(given: Namespace, stdout: TextIO) -> None:
         for saga in shown:
             stdout.write(json.dumps(_to_json(saga), ensure_ascii=False) + "\n")
         return
-    # Ids are there to be copied: other columns give way.
-    table = Table(Column("id", no_wrap=True, min_width=36))
-    for name in ("business key", "definition", "status", "what is wrong"):
-        table.add_column(name, overflow="fold")
-    for saga in shown:
-        status = f"{saga.status}, paused" if saga.paused else saga.status
-        wrong = ": ".join(filter(None, (saga.failed_step, saga.error_message)))
-        table.add_row(str(saga.pk), saga.business_key, str(saga.definition), status, wrong)
-    Console(file=stdout).print(table, markup=False)
+    write_table(_table(shown, is_roomy=width_of(stdout) >= ROOMY), stdout)
     if len(page) > given.limit:
         stdout.write(f"There are more: --after {shown[-1].pk}\n")
+
+
+def _table(sagas: list[Saga], *, is_roomy: bool) -> Table:
+    """Return a line for each saga; where there is no room, what is wrong stands below its id."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2 if is_roomy else 1, 0, 0))
+    # Ids are there to be copied: other columns give way.
+    table.add_column("id", width=36, overflow="fold")
+    for name in ("business key" if is_roomy else "key", "definition", "status"):
+        table.add_column(name, overflow="fold")
+    if is_roomy:
+        table.add_column("what is wrong", overflow="fold")
+    for saga in sagas:
+        wrong = ": ".join(filter(None, (saga.failed_step, saga.error_message)))
+        wrong = " ".join(wrong.split())
+        status = f"{saga.status}, paused" if saga.paused else saga.status
+        named = [saga.business_key, str(saga.definition), status]
+        if is_roomy:
+            table.add_row(str(saga.pk), *named, wrong)
+        else:
+            below = Padding(wrong, (0, 0, 0, 2))
+            table.add_row(Group(str(saga.pk), below) if wrong else str(saga.pk), *named)
+    return table
 
 
 def _narrow(sagas: QuerySet[Saga], given: Namespace) -> QuerySet[Saga]:

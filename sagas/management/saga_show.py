@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, NamedTuple, TextIO
 
 from django.core.management.base import CommandError
-from rich.console import Console
 from rich.table import Table
 
 from sagas import catalogue, checking
@@ -19,6 +18,7 @@ from sagas.core.state import SagaState, StepState, StepStatus, WaitsFor, from_js
 from sagas.core.undo import standing
 from sagas.core.verbs import Verb
 from sagas.management.saga_lookup import Found, find_with_journal
+from sagas.management.terminal import write_table
 from sagas.models import JournalEntry, Saga
 from sagas.narrating import Row, narrate, shown
 
@@ -87,7 +87,7 @@ def _write(view: View, given: Namespace, stdout: TextIO) -> None:
     for name, step in zip(view.steps, view.state.steps, strict=True):
         status = step.status.replace("_", " ")
         table.add_row(name, status, str(step.attempt), str(step.undo_attempt), _told(step))
-    Console(file=stdout).print(table, markup=False)
+    write_table(table, stdout)
     if possible := _possible(view):
         stdout.write(f"can be done: {', '.join(possible)}\n")
     for entry in narrate(rows_of(view.journal)):

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from sagas.following import Followed, Follower
 from sagas.management.saga_lookup import find_saga
-from sagas.narrating import narrate
+from sagas.narrating import narrate, padded
 
 # How often it looks.
 PAUSE_S = 0.5
@@ -54,7 +54,7 @@ def _follower(given: Namespace) -> Follower:
 def _as_text(entry: Followed) -> str:
     (line,) = narrate([(entry.seq, entry.kind, entry.at.timestamp(), entry.step, entry.data)])
     at = entry.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    told = f"{entry.business_key}  {entry.step:<20} {line.what}  {line.text}".rstrip()
+    told = f"{entry.business_key}  {padded(entry.step)} {line.what}  {line.text}".rstrip()
     return f"{at}  {told}"
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sagas.definitions import read_yaml
+from sagas.management.terminal import console_on
 from sagas.verifying import Verdict, verify
 from sagas.verifying.engine import play_on_engine, temporary_database
 from sagas.verifying.verdicts import Line, Stage
@@ -46,7 +47,7 @@ def verify_files(given: Namespace, stdout: TextIO) -> None:
         stdout.write(json.dumps(told, ensure_ascii=False, indent=2) + "\n")
     else:
         for file, verdict in verdicts:
-            _print(file, verdict, Console(file=stdout))
+            _print(file, verdict, console_on(stdout))
     if bad := [str(file) for file, verdict in verdicts if not verdict.holds]:
         raise CommandError(f"does not hold: {', '.join(bad)}")
 

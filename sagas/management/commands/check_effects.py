@@ -5,17 +5,17 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 from uuid import UUID
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
 from rich.table import Table
 
 from examples.check_orders import Finding, Report, SagaRow, StepRow, read_effects, verdict
 from sagas.core import definition as core
 from sagas.core import state
+from sagas.management.terminal import console_on
 from sagas.models import Definition, Saga
 
 
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             raise CommandError(f"{len(report.moving)} sagas are not at an end yet.")
 
     def _print(self, report: Report, *, show: int) -> None:
-        console = Console(file=self.stdout)  # type: ignore[arg-type]
+        console = console_on(cast("TextIO", self.stdout))
         table = Table("Status", "Sagas", "Effects that stand")
         for column in table.columns[1:]:
             column.justify = "right"

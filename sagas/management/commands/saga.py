@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
@@ -31,6 +32,7 @@ from sagas.management.saga_show import add_show, history, show
 from sagas.management.saga_tail import add_tail, tail
 from sagas.management.saga_verbs import add_verbs, give, signal
 from sagas.management.saga_verify import add_verify, verify_files
+from sagas.management.terminal import console_on
 from sagas.models import Definition, Saga
 from sagas.participants.directory import lost_commands
 from sagas.retention import retaining
@@ -95,13 +97,17 @@ class Command(BaseCommand):
         add_verbs(commands)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self.console = Console(file=cast("TextIO", self.stdout))
+        self.console = console_on(cast("TextIO", self.stdout))
         given = Namespace(**options)
         try:
             if "verb" in options:
                 give(given, find_saga, cast("TextIO", self.stdout))
             else:
                 getattr(self, f"_{given.command.replace('-', '_')}")(given)
+            self.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read it has read enough, as `head` does. What is left must go somewhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (SagaError, DefinitionError, OSError) as error:
             raise CommandError(str(error)) from error
 
