@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 
 from django.conf import settings
-from django.db import connection
+
+from outbox.purging import purge_in_batches
 
 BATCH = 1000
 DEFAULT_BUDGET_S = 60.0
@@ -27,11 +28,4 @@ def purge_settled(*, budget_s: float = DEFAULT_BUDGET_S) -> int:
     """Delete letters settled more than DLQ_KEEP_SETTLED_DAYS ago; return how many."""
     keep_s = settings.DLQ_KEEP_SETTLED_DAYS * 86_400
     deadline = time.monotonic() + budget_s
-    purged = 0
-    while time.monotonic() < deadline:
-        with connection.cursor() as cursor:
-            cursor.execute(_PURGE, [keep_s, BATCH])
-            purged += cursor.rowcount
-            if cursor.rowcount < BATCH:
-                break
-    return purged
+    return purge_in_batches(_PURGE, keep_s, deadline=deadline, batch=BATCH)

@@ -37,17 +37,21 @@ def purge_published(*, budget_s: float = DEFAULT_BUDGET_S) -> int:
     keep_s = settings.OUTBOX_KEEP_PUBLISHED_DAYS * 86_400
     deadline = time.monotonic() + budget_s
     return sum(
-        _purge_in_batches(statement, keep_s, deadline)
+        purge_in_batches(statement, keep_s, deadline=deadline)
         for statement in (_PURGE_MESSAGES, _PURGE_RECEIPTS)
     )
 
 
-def _purge_in_batches(statement: str, keep_s: float, deadline: float) -> int:
+def purge_in_batches(statement: str, keep_s: float, *, deadline: float, batch: int = BATCH) -> int:
+    """Delete what is older than `keep_s`, until nothing is left or the time is up; return how much.
+
+    The statement takes that age and how many rows to delete at once. `deadline` is monotonic.
+    """
     purged = 0
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
-            cursor.execute(statement, [keep_s, BATCH])
+            cursor.execute(statement, [keep_s, batch])
             purged += cursor.rowcount
-            if cursor.rowcount < BATCH:
+            if cursor.rowcount < batch:
                 break
     return purged
