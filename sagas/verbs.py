@@ -7,7 +7,7 @@ the admin log are one transaction; the engine's next write sees the new version 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -24,13 +24,10 @@ from sagas.core.planning import PlanLine, plan
 from sagas.core.state import SagaState
 from sagas.core.undo import standing
 from sagas.core.verbs import (
+    TAKE_STEPS,
     Verb,
-    steps_to_approve,
+    steps_of,
     steps_to_compensate,
-    steps_to_hurry,
-    steps_to_mark,
-    steps_to_rewind,
-    steps_to_skip,
     why_not,
     why_not_edit,
     why_not_move,
@@ -284,26 +281,11 @@ def preview(
     return Preview(calls, remark.get("changes", []), names)
 
 
-# The steps that each verb can be given for.
-_ALLOWED: dict[Verb, Callable[[Definition, SagaState], tuple[int, ...]]] = {
-    Verb.MARK_DONE: steps_to_mark,
-    Verb.SKIP: steps_to_skip,
-    Verb.REWIND: steps_to_rewind,
-    Verb.RUN_NOW: lambda definition, state: steps_to_hurry(state),
-    Verb.APPROVE: lambda definition, state: steps_to_approve(state),
-    Verb.REJECT: lambda definition, state: steps_to_approve(state),
-}
-
-
-def steps_of(verb: Verb, definition: Definition, state: SagaState) -> tuple[int, ...]:
-    """Return the places of the steps that the verb can be given for; none if it takes no step."""
-    return _ALLOWED[verb](definition, state) if verb in _ALLOWED else ()
-
-
 def _step(
     verb: Verb, saga: Saga, definition: Definition, state: SagaState, name: str
 ) -> int | None:
-    if verb not in _ALLOWED or not name:
+    # Compensating takes any number of them (`_chosen`).
+    if verb not in TAKE_STEPS or verb == Verb.COMPENSATE or not name:
         return None
     return _place(verb, saga, definition, steps_of(verb, definition, state), name)
 

@@ -12,9 +12,9 @@ from sagas.changes import changes_between
 from sagas.core.definition import Definition, Step
 from sagas.core.journal import Kind
 from sagas.core.state import MOVING, SagaState
-from sagas.core.verbs import Verb, why_not
+from sagas.core.verbs import Verb, steps_to_approve, why_not
 from sagas.models import JournalEntry, Saga
-from sagas.verbs import may_decide, steps_of
+from sagas.verbs import may_decide
 
 
 class Decision(NamedTuple):
@@ -72,7 +72,7 @@ def decisions(
             state.steps[place].wake_at,
             may_decide(definition, place, user),
         )
-        for place in steps_of(Verb.APPROVE, definition, state)
+        for place in steps_to_approve(state)
     ]
 
 

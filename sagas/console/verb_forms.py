@@ -19,9 +19,9 @@ from sagas.console.verb_fields import OrderField, PrettyJsonField
 from sagas.core import definition as core
 from sagas.core.mapping import input_of
 from sagas.core.state import SagaState
-from sagas.core.verbs import Verb, steps_to_compensate, why_not_edit
+from sagas.core.verbs import Verb, steps_of, steps_to_compensate, why_not_edit
 from sagas.models import Saga
-from sagas.verbs import EDIT_INPUT, MAX_EDITIONS, Details, steps_of
+from sagas.verbs import EDIT_INPUT, MAX_EDITIONS, Details
 
 # A longer input is no pleasure to edit in a page; the API takes it.
 LONGEST_EDITED = 40_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from sagas.core.definition import Definition, Kind
@@ -186,6 +187,22 @@ def why_not_release(status: str, *, paused: bool) -> str | None:
         f"this one is {status}. Pause it first."
     )
 
+
+def steps_of(verb: Verb, definition: Definition, state: SagaState) -> tuple[int, ...]:
+    """Return the places of the steps that the verb can be given for; none if it takes no step."""
+    return _STEPS[verb](definition, state) if verb in _STEPS else ()
+
+
+_STEPS: dict[Verb, Callable[[Definition, SagaState], tuple[int, ...]]] = {
+    Verb.MARK_DONE: steps_to_mark,
+    Verb.SKIP: steps_to_skip,
+    Verb.REWIND: steps_to_rewind,
+    Verb.COMPENSATE: steps_to_compensate,
+    Verb.RUN_NOW: lambda definition, state: steps_to_hurry(state),
+    Verb.APPROVE: lambda definition, state: steps_to_approve(state),
+    Verb.REJECT: lambda definition, state: steps_to_approve(state),
+}
+TAKE_STEPS = frozenset(_STEPS)
 
 # A step whose effect is gone: a saga that has one can no longer go forward.
 UNDONE = frozenset({StepStatus.DONE_BY_HAND, StepStatus.COMPENSATED, StepStatus.NOT_NEEDED})

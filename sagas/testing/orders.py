@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sagas.core.definition import Definition
 from sagas.core.happenings import Ordered
-from sagas.core.state import SagaState
-from sagas.core.verbs import (
-    Verb,
-    steps_to_approve,
-    steps_to_compensate,
-    steps_to_hurry,
-    steps_to_mark,
-    steps_to_rewind,
-    steps_to_skip,
-    why_not,
-    why_not_edit,
-    why_not_move,
-)
+from sagas.core.verbs import TAKE_STEPS, Verb, steps_of, why_not, why_not_edit, why_not_move
 from sagas.testing.played import PlayedSaga
 
 
@@ -69,18 +56,6 @@ def ordered(
 
 def _index(saga: PlayedSaga, verb: Verb, name: str) -> int:
     index = saga.definition.index_of(name)
-    allowed = _STEPS.get(verb)
-    if allowed is not None and index not in allowed(saga.definition, saga.state):
+    if verb in TAKE_STEPS and index not in steps_of(verb, saga.definition, saga.state):
         raise OrderRefused(f"{verb.value} is not for {name} now.")
     return index
-
-
-_STEPS: dict[Verb, Callable[[Definition, SagaState], tuple[int, ...]]] = {
-    Verb.MARK_DONE: steps_to_mark,
-    Verb.SKIP: steps_to_skip,
-    Verb.REWIND: steps_to_rewind,
-    Verb.COMPENSATE: steps_to_compensate,
-    Verb.RUN_NOW: lambda definition, state: steps_to_hurry(state),
-    Verb.APPROVE: lambda definition, state: steps_to_approve(state),
-    Verb.REJECT: lambda definition, state: steps_to_approve(state),
-}
