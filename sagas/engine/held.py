@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from outbox.messages import NewMessage
-from sagas.core import mapping
 from sagas.core.decide import advance
 from sagas.core.definition import WAITS, Definition
 from sagas.core.happenings import Happening
 from sagas.core.journal import Entry
-from sagas.core.moves import Run, idempotency_key, key_undone
+from sagas.core.moves import Run
 from sagas.core.preparing import Prepared, Ready, prepare
-from sagas.core.state import MOVING, Direction, SagaState, from_json
-from sagas.engine.statements import DueRow, SagaRow, encode_state, to_datetime
-from sagas.participants.calls import Call
+from sagas.core.state import MOVING, SagaState, from_json
+from sagas.engine.statements import DueRow, SagaRow, encode_state
+from sagas.participants.calls import Call, call_of
 
 if TYPE_CHECKING:
     from sagas.engine.locks import Wish
@@ -65,23 +64,7 @@ class Held:
     def call(self, run: Run, *, now: float, state: SagaState | None = None) -> Call:
         """Return what the participant of this run is told, in this state or the recorded one."""
         state = self.state if state is None else state
-        step = self.definition.steps[run.step]
-        action = step.action if run.direction == Direction.FORWARD else step.compensation or ""
-        return Call(
-            saga_id=self.id,
-            business_key=self.business_key,
-            definition=self.definition.name,
-            step=step.name,
-            action=step.probe if run.probe else action,
-            direction=run.direction,
-            attempt=run.attempt,
-            idempotency_key=idempotency_key(self.name, step.name, run),
-            deadline=to_datetime(now + step.timeout_s),
-            input=self.input_of(state, run, now=now),
-            outputs=mapping.outputs(self.definition, state),
-            traceparent=self.traceparent,
-            undoes=key_undone(self.name, step.name, run, state),
-        )
+        return call_of(self, run, self.input_of(state, run, now=now), state=state, now=now)
 
     def input_of(self, state: SagaState, run: Run, *, now: float) -> Any:
         """Return what the participant of this run gets as its input."""

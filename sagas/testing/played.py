@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from sagas.core import happenings as h
-from sagas.core import mapping
 from sagas.core.decide import advance
 from sagas.core.definition import Definition
 from sagas.core.journal import Entry, initial
-from sagas.core.moves import (
-    LOOK_AGAIN_S,
-    Due,
-    Run,
-    Wait,
-    idempotency_key,
-    key_undone,
-    next_moves,
-)
+from sagas.core.moves import LOOK_AGAIN_S, Due, Run, Wait, next_moves
 from sagas.core.preparing import Prepared, Ready, prepare
-from sagas.core.state import ENDED, Direction, SagaState
+from sagas.core.state import ENDED, SagaState
 from sagas.narrating import Row
-from sagas.participants.calls import Call
+from sagas.participants.calls import Call, call_of
 
 
 class Flight(NamedTuple):
@@ -47,6 +37,7 @@ class PlayedSaga:
     journal: list[Entry] = field(default_factory=list)
     # The name of the step as it was when the entry was written: a move may change the places.
     step_names: list[str] = field(default_factory=list)
+    traceparent: str = ""
 
     def __post_init__(self) -> None:
         self.state = initial(len(self.definition.steps))
@@ -82,32 +73,22 @@ class PlayedSaga:
         return None
 
     @property
+    def name(self) -> str:
+        return str(self.id)
+
+    @property
     def given(self) -> tuple[Any, dict[str, str]]:
         """The first input, and what expressions know of the saga itself."""
-        return self.input, {"id": str(self.id), "business_key": self.business_key}
+        return self.input, {"id": self.name, "business_key": self.business_key}
 
     def prepare(self, run: Run, now: float) -> Prepared:
         return prepare(self.definition, self.state, run, now, self.given)
 
     def call(self, run: Run, now: float) -> Call:
         """Return what the participant of this run is told."""
-        step = self.definition.steps[run.step]
-        action = step.action if run.direction == Direction.FORWARD else step.compensation or ""
         prepared = self.prepare(run, now)
-        return Call(
-            saga_id=self.id,
-            business_key=self.business_key,
-            definition=self.definition.name,
-            step=step.name,
-            action=step.probe if run.probe else action,
-            direction=run.direction,
-            attempt=run.attempt,
-            idempotency_key=idempotency_key(self.id, step.name, run),
-            deadline=datetime.fromtimestamp(now + step.timeout_s, UTC),
-            input=prepared.input if isinstance(prepared, Ready) else None,
-            outputs=mapping.outputs(self.definition, self.state),
-            undoes=key_undone(self.id, step.name, run, self.state),
-        )
+        input = prepared.input if isinstance(prepared, Ready) else None
+        return call_of(self, run, input, state=self.state, now=now)
 
     def rows(self) -> list[Row]:
         """Return the journal as `narrating` takes it."""
