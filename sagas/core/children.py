@@ -5,9 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from sagas.core.definition import Definition
-from sagas.core.happenings import ChildEnded
+from sagas.core.happenings import ChildEnded, Failed, Result, Succeeded, Unknown
 from sagas.core.journal import Entry, Kind
-from sagas.core.state import SagaState, SagaStatus, StepState, StepStatus, WaitsFor
+from sagas.core.state import Direction, SagaState, SagaStatus, StepState, StepStatus, WaitsFor
+from sagas.core.verbs import Verb
+
+# What undoes a saga in this status; one that has stopped while it was undone waits for a person.
+UNDONE_BY = {
+    SagaStatus.RUNNING: Verb.CANCEL,
+    SagaStatus.FAILED: Verb.COMPENSATE,
+    SagaStatus.COMPLETED: Verb.COMPENSATE,
+}
+
+
+def found_ended(ended: ChildEnded, attempt: int) -> Result:
+    """Return what comes of an attempt to start a saga that has been started before, and has ended.
+
+    A step that is tried again in doubt asks for the same saga, which may have ended meanwhile.
+    """
+    where = (ended.at, ended.step, Direction.FORWARD, attempt)
+    if ended.status == SagaStatus.COMPLETED:
+        return Succeeded(*where, ended.outputs)
+    if ended.status == SagaStatus.COMPENSATED:
+        return Failed(*where, _error(ended))
+    return Unknown(*where, _error(ended))
 
 
 def child_ended(definition: Definition, state: SagaState, ended: ChildEnded) -> list[Entry]:

@@ -6,11 +6,12 @@ import uuid
 from typing import Any
 
 from sagas.core import happenings as h
+from sagas.core.children import UNDONE_BY, found_ended
 from sagas.core.moves import Run, idempotency_key
-from sagas.core.state import Direction, SagaState, SagaStatus, WaitsFor
-from sagas.core.verbs import Verb, why_not
+from sagas.core.state import ENDED, Direction, SagaState, SagaStatus, WaitsFor
+from sagas.core.verbs import why_not
 from sagas.engine.held import Held
-from sagas.engine.intervening import record_happening, state_of
+from sagas.engine.intervening import end_of, record_happening, state_of
 from sagas.exceptions import SagaError
 from sagas.models import Saga
 from sagas.participants.calls import describe
@@ -34,8 +35,21 @@ def run(held: Held, state: SagaState, run: Run, input: Any, *, at: float) -> h.R
     except SagaError as problem:
         error = describe(type(problem).__name__, str(problem), retryable=False)
         return h.Failed(at, *run[:3], error)
+    if state.steps[run.step].child == str(child) and (end := _end_of(child, run, at=at)):
+        return found_ended(end, run.attempt)
     wake_at = None if step.within_s is None else at + step.within_s
     return h.Waiting(at, *run[:3], WaitsFor.SAGA, wake_at, str(child))
+
+
+def _end_of(child: uuid.UUID, run: Run, *, at: float) -> h.ChildEnded | None:
+    """Return how a saga that was started before has ended; None while it goes on.
+
+    Its row is locked: it ends before this, or tells its parent after it.
+    """
+    saga = Saga.objects.select_for_update(no_key=True).filter(pk=child).first()
+    if saga is None or saga.status not in ENDED:
+        return None
+    return end_of(saga.pk, *state_of(saga), at=at, step=run.step)
 
 
 def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
@@ -43,7 +57,7 @@ def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
     saga = rows.filter(pk=uuid.UUID(child)).first() if child else None
     if saga is None:
         return _refused(run, "ChildGone", f"There is no saga {child} any more.", at=at)
-    verb = _VERBS.get(SagaStatus(saga.status))
+    verb = UNDONE_BY.get(SagaStatus(saga.status))
     if verb is not None and why_not(*state_of(saga), verb) is None:
         actor, reason = f"saga {held.id}", "The saga that started it is being undone."
         record_happening(saga, h.Ordered(at, verb, actor, reason))
@@ -54,14 +68,6 @@ def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
         message = f"The saga {child} was abandoned; its effects stand."
         return _refused(run, "ChildAbandoned", message, at=at)
     return h.Waiting(at, *run[:3], WaitsFor.SAGA, None)
-
-
-# What undoes a saga in this status; one that has stopped while it was undone waits for a person.
-_VERBS = {
-    SagaStatus.RUNNING: Verb.CANCEL,
-    SagaStatus.FAILED: Verb.COMPENSATE,
-    SagaStatus.COMPLETED: Verb.COMPENSATE,
-}
 
 
 def _refused(run: Run, error_class: str, message: str, *, at: float) -> h.Failed:

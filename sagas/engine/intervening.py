@@ -84,23 +84,20 @@ def _tell_parent(change: Change, parent: dict[str, str]) -> None:
     if saga is None:
         return
     definition, _ = state_of(saga)
-    ended = ChildEnded(
-        statements.read_clock(),
-        definition.index_of(parent["step"]),
-        str(change.held.id),
-        change.state.status,
-        _outputs(change),
-        change.state.cause,
-    )
-    record_happening(saga, ended)
+    at, step = statements.read_clock(), definition.index_of(parent["step"])
+    child = change.held
+    record_happening(saga, end_of(child.id, child.definition, change.state, at=at, step=step))
 
 
-def _outputs(change: Change) -> dict[str, Any]:
-    """Return what the steps of a child returned, if it is not too much for one output."""
-    told = outputs(change.held.definition, change.state)
-    if len(encode(told).encode()) <= settings.SAGAS_MAX_OUTPUT_BYTES:
-        return told
-    return {"saga_id": str(change.held.id)}
+def end_of(
+    child: uuid.UUID, definition: Definition, state: SagaState, *, at: float, step: int
+) -> ChildEnded:
+    """Return what the parent of a saga that has ended is told; `step` is the parent's."""
+    told = outputs(definition, state)
+    if len(encode(told).encode()) > settings.SAGAS_MAX_OUTPUT_BYTES:
+        # Too much for the output of one step.
+        told = {"saga_id": str(child)}
+    return ChildEnded(at, step, str(child), state.status, told, state.cause)
 
 
 def record_late(saga_id: uuid.UUID, result: Succeeded | Unknown, *, touched: bool) -> None:

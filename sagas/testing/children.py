@@ -5,21 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagas.core import happenings as h
-from sagas.core.moves import Run
-from sagas.core.state import Direction, SagaStatus, WaitsFor
-from sagas.core.verbs import Verb, why_not
+from sagas.core.children import UNDONE_BY, found_ended
+from sagas.core.moves import Run, idempotency_key
+from sagas.core.state import ENDED, Direction, SagaStatus, WaitsFor
+from sagas.core.verbs import why_not
 from sagas.participants.calls import describe
 
 if TYPE_CHECKING:
     from sagas.testing.played import PlayedSaga
     from sagas.testing.world import World
-
-# What undoes a saga in this status; one that has stopped while it was undone waits for a person.
-_VERBS = {
-    SagaStatus.RUNNING: Verb.CANCEL,
-    SagaStatus.FAILED: Verb.COMPENSATE,
-    SagaStatus.COMPLETED: Verb.COMPENSATE,
-}
 
 
 class UnknownChild(LookupError):
@@ -37,8 +31,13 @@ def run(world: World, parent: PlayedSaga, run: Run, input: Any) -> h.Result:
             f"{step.name} starts {step.participant}, which the simulation does not know: "
             "simulate(..., sub_sagas=[its file, class or definition])."
         )
-    origin = {"saga": str(parent.id), "step": step.name}
-    child = world.start(definition, input, parent.business_key, origin)
+    key = idempotency_key(parent.id, step.name, run)
+    child = world.children.get(key)
+    if child is None:
+        origin = {"saga": str(parent.id), "step": step.name}
+        child = world.children[key] = world.start(definition, input, parent.business_key, origin)
+    elif child.state.status in ENDED:
+        return found_ended(world.end_of(child, run.step), run.attempt)
     wake_at = None if step.within_s is None else world.now + step.within_s
     return h.Waiting(world.now, *run[:3], WaitsFor.SAGA, wake_at, str(child.id))
 
@@ -48,7 +47,7 @@ def _undo(world: World, parent: PlayedSaga, run: Run) -> h.Result:
     if not known:
         return _refused(world, run, "ChildGone", "It had not started a saga.")
     child = world.find(known)
-    verb = _VERBS.get(child.state.status)
+    verb = UNDONE_BY.get(child.state.status)
     if verb is not None and why_not(child.definition, child.state, verb) is None:
         actor, reason = f"saga {parent.id}", "The saga that started it is being undone."
         world.happen(child, h.Ordered(world.now, verb, actor, reason))

@@ -50,6 +50,8 @@ class World:
         self.participants = participants
         self.definitions = dict(definitions)
         self.sagas: list[PlayedSaga] = []
+        # Those that steps have started, by the idempotency keys of these starts.
+        self.children: dict[str, PlayedSaga] = {}
         self.locks = LockTable(self.sagas)
         self.in_air: list[Flight] = []
         self.mail: list[Letter] = []
@@ -81,15 +83,14 @@ class World:
         self.log += [(saga, place) for place in range(before, len(saga.journal))]
         if ended and saga.state.parent is not None:
             parent = self.find(saga.state.parent["saga"])
-            told = h.ChildEnded(
-                self.now,
-                parent.definition.index_of(saga.state.parent["step"]),
-                str(saga.id),
-                saga.state.status,
-                outputs(saga.definition, saga.state),
-                saga.state.cause,
-            )
-            self.happen(parent, told)
+            step = parent.definition.index_of(saga.state.parent["step"])
+            self.happen(parent, self.end_of(saga, step))
+
+    def end_of(self, saga: PlayedSaga, step: int) -> h.ChildEnded:
+        """Return what the step that has started a saga is told of its end."""
+        told = outputs(saga.definition, saga.state)
+        cause = saga.state.cause
+        return h.ChildEnded(self.now, step, str(saga.id), saga.state.status, told, cause)
 
     def find(self, saga_id: str) -> PlayedSaga:
         return next(saga for saga in self.sagas if str(saga.id) == saga_id)

@@ -30,9 +30,15 @@ def script() -> Script:
 def family(script: Script) -> Any:
     """Return a function that starts an order of A, a shipping saga of P and Q, and B."""
 
-    def start(*, child: dict[str, Any] | None = None, **overrides: Any) -> Saga:
+    def start(
+        *,
+        child: dict[str, Any] | None = None,
+        parent: dict[str, Any] | None = None,
+        **overrides: Any,
+    ) -> Saga:
         shipping = store(make_step("P"), make_step("Q"), name="shipping", **(child or {}))
-        order = store(make_step("A"), sub_saga(**overrides), make_step("B"), name="order")
+        steps = make_step("A"), sub_saga(**overrides), make_step("B")
+        order = store(*steps, name="order", **(parent or {}))
         script.register(shipping).register(order)
         return make_saga(order)
 
@@ -193,3 +199,64 @@ def test_many_children_of_one_batch_tell_their_parents(driver: Driver, script: S
 
     assert {saga.status for saga in sagas} == {"completed"}
     assert Saga.objects.filter(definition__name="shipping", status="completed").count() == 50
+
+
+def test_a_child_in_the_same_round_is_told_to_stop_in_a_later_one(
+    driver: Driver, script: Script, family: Any
+) -> None:
+    """Telling it changes its row; what it came to in that round could never be recorded."""
+    saga = family()
+    drive_on(driver, saga)
+    saga.refresh_from_db()
+    assert child_of(saga).due_at is not None
+
+    perform(Verb.CANCEL, saga.pk, order())
+    rest(driver, saga)
+
+    assert (saga.status, child_of(saga).status) == ("compensated", "compensated")
+
+
+@pytest.mark.parametrize(
+    ("verb", "ends"), [(Verb.RETRY, "completed"), (Verb.COMPENSATE, "compensated")]
+)
+def test_a_step_that_is_retried_finds_that_its_child_has_ended_meanwhile(
+    driver: Driver, script: Script, family: Any, verb: Verb, ends: str
+) -> None:
+    """It asks for the same child, which has nobody to tell any more."""
+    script.script["doQ"] = [no("Q said no")]
+    parks = {"on_failure": OnFailure.PARK}
+    saga = family(child=parks, parent=parks, within_s=8.0)
+    rest(driver, saga)
+    assert (saga.status, child_of(saga).status) == ("failed", "failed")
+    perform(verb, child_of(saga).pk, order())
+    rest(driver, saga)
+    assert (saga.status, child_of(saga).status) == ("failed", ends)
+
+    perform(Verb.RETRY, saga.pk, order())
+    rest(driver, saga)
+
+    step = saga.state["steps"][1]
+    if ends == "completed":
+        assert saga.status == "completed"
+        assert step["output"] == {"P": {"did": "doP"}, "Q": {"did": "doQ"}}
+    else:
+        assert (saga.status, step["error"]["class"]) == ("failed", "ChildCompensated")
+        assert saga.state["steps"][0]["status"] == "succeeded"
+
+
+def test_a_child_that_goes_on_is_waited_for_again_after_a_retry(
+    driver: Driver, script: Script, family: Any
+) -> None:
+    script.script["doQ"] = [no("Q said no")]
+    parks = {"on_failure": OnFailure.PARK}
+    saga = family(child=parks, parent=parks, within_s=8.0)
+    rest(driver, saga)
+    child = child_of(saga)
+
+    perform(Verb.RETRY, saga.pk, order())
+    drive_on(driver, saga)
+    perform(Verb.RETRY, child.pk, order())
+    rest(driver, saga)
+
+    assert (saga.status, child_of(saga).pk) == ("completed", child.pk)
+    assert script.actions.count("doP") == 1

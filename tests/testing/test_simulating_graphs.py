@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sagas.core.definition import Definition, Kind, OnTimeout, Step, StepType
+from sagas.core.definition import Definition, Kind, OnFailure, OnTimeout, Step, StepType
 from sagas.testing import OrderRefused, Simulation, fail, lose_answer, refuse, simulate, succeed
 from sagas.testing.children import UnknownChild
 from tests.builders import make_definition, make_step
@@ -144,6 +144,21 @@ def test_a_sub_saga_that_fails_fails_its_step() -> None:
     run = simulate(parent, sub_sagas=[child]).on("Service", "doY", refuse()).to_end()
 
     assert (run.status, run.compensations) == ("compensated", ["undoX", "undoA"])
+
+
+def test_a_step_that_is_retried_finds_that_its_sub_saga_has_ended_meanwhile() -> None:
+    child, parent = child_and_parent()
+    sub, parks = parent.steps[1]._replace(within_s=5.0), OnFailure.PARK
+    steps = (parent.steps[0], sub, parent.steps[2])
+    parent = parent._replace(steps=steps, on_failure=parks)
+    run = simulate(parent, sub_sagas=[child._replace(on_failure=parks)])
+    run.on("Service", "doY", refuse()).to_end()
+    assert (run.status, [sub.status for sub in run.sub_sagas]) == ("failed", ["failed"])
+
+    run.on("Service", "doY").sub_sagas[0].order("retry").to_end()
+    run.order("retry").to_end()
+
+    assert (run.status, [sub.status for sub in run.sub_sagas]) == ("completed", ["completed"])
 
 
 def test_a_sub_saga_that_nobody_gave_is_named() -> None:
