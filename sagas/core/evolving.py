@@ -199,7 +199,8 @@ def _resumed(state: SagaState, entry: Entry) -> SagaState:
 
 
 def _later(at: float | None, by_s: float) -> float | None:
-    return None if at is None else at + by_s
+    # Whole microseconds, as the database keeps times.
+    return None if at is None else round(at + by_s, 6)
 
 
 _FOLLOW_UPS: dict[Kind, Callable[[SagaState, Entry], SagaState]] = {
