@@ -53,10 +53,16 @@ def victims(edges: Iterable[Edge], saga_id: uuid.UUID) -> set[uuid.UUID]:
     return {max(edge.waiter for edge in circle if edge.lock)} if circle else set()
 
 
+# Of a longer circle the journal tells the beginning only.
+MOST_TOLD = 20
+
+
 def told(circle: list[Edge]) -> str:
     """Say how a circle goes, from the saga that has to give way back to it; locks in brackets."""
     way = [str(circle[0].waiter)]
-    for edge in circle:
+    for edge in circle[:MOST_TOLD]:
         way += [f"[{edge.lock}]"] if edge.lock else []
         way.append(str(edge.holder))
+    if len(circle) > MOST_TOLD:
+        way.append("…")
     return f"It would wait for ever for lock {circle[0].lock}: {' → '.join(way)}."
