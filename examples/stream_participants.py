@@ -23,6 +23,8 @@ GROUP = "restaurant"
 COMMANDS = "restaurant:commands"
 # The first reply under each idempotency key, and the state of each order and ticket.
 ANSWERS, STATES = "restaurant:answers", "restaurant:states"
+# The action that the last undo of each order and ticket took back.
+UNDONE = "restaurant:undone"
 BATCH = 50
 WAIT_MS = 1_000
 
@@ -115,7 +117,7 @@ class Services:
         first = self.server.hget(ANSWERS, key)
         state = None
         if first is None:
-            answer, state = self._perform(command)
+            answer, state = self._perform(command, key)
         else:
             # A repeated command gets the first answer, and nothing is done twice.
             answer = json.loads(str(first))
@@ -127,17 +129,20 @@ class Services:
         }
         with self.server.pipeline(transaction=True) as together:
             if state is not None:
-                together.hset(STATES, f"{state[0]}:{command['saga_id']}", state[1])
+                place = f"{state[0]}:{command['saga_id']}"
+                together.hset(STATES, place, state[1])
+                if "undoes" in headers:
+                    together.hset(UNDONE, place, headers["undoes"])
             together.hsetnx(ANSWERS, key, json.dumps(answer))
             together.xadd(headers["replyto"], {"source": "restaurant", "data": json.dumps(reply)})
             together.xack(self.commands, GROUP, entry_id)
             together.execute()
 
-    def _perform(self, command: Command) -> tuple[dict[str, Any], tuple[str, str] | None]:
+    def _perform(self, command: Command, key: str) -> tuple[dict[str, Any], tuple[str, str] | None]:
         try:
             done = ACTIONS[command["action"]](command)
             if done.state is not None and command["direction"] == "forward":
-                self._refuse_what_was_rejected(done.state[0], command["saga_id"])
+                self._refuse_what_was_rejected(done.state[0], command["saga_id"], key)
         except KeyError:
             refusal = Refusal("UnknownAction", f"Nobody here knows {command['action']}.")
             return refused(refusal), None
@@ -145,10 +150,23 @@ class Services:
             return refused(refusal), None
         return {"outcome": "succeeded", "output": done.output}, done.state
 
-    def _refuse_what_was_rejected(self, thing: str, saga_id: str) -> None:
-        """Refuse an action that comes after its undo."""
-        if self.server.hget(STATES, f"{thing}:{saga_id}") == "REJECTED":
+    def _refuse_what_was_rejected(self, thing: str, saga_id: str, key: str) -> None:
+        """Refuse an action that comes after its undo, unless it was ordered anew after that."""
+        place = f"{thing}:{saga_id}"
+        action, generation = read_key(key)
+        undone, up_to = read_key(str(self.server.hget(UNDONE, place) or ""))
+        if action == undone:
+            is_late = generation <= up_to
+        else:
+            is_late = self.server.hget(STATES, place) == "REJECTED"
+        if is_late:
             raise Refusal("Rejected", f"The {thing} was rejected already.")
+
+
+def read_key(key: str) -> tuple[str, int]:
+    """Return which action a key orders, and and for which time: …/do, …/do/2, and on."""
+    action, _, last = key.rpartition("/")
+    return (action, int(last)) if last.isdecimal() else (key, 1)
 
 
 def refused(refusal: Refusal) -> dict[str, Any]:

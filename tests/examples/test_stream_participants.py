@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -133,6 +134,52 @@ def test_commands_that_arrive_twice_change_nothing(
     saga.refresh_from_db()
     assert saga.status == "completed"
     assert journal_of(saga).count("step_succeeded createOrder") == 1
+
+
+class Orders:
+    """Sends commands of one saga to the services, as its messages would come."""
+
+    def __init__(self, server: redis.Redis) -> None:
+        self.server, self.services = server, Services(server)
+
+    def send(self, action: str, key: str, *, undoes: str = "") -> str:
+        """Return how a command is answered: succeeded, or the code of the refusal."""
+        headers = {"idempotencykey": f"s/{key}", "correlationid": f"s/{key}", "attempt": 1}
+        headers |= {"replyto": settings.SAGAS_REPLIES_STREAM}
+        headers |= {"undoes": f"s/{undoes}"} if undoes else {}
+        direction = "backward" if undoes else "forward"
+        command = {"saga_id": "s", "action": action, "direction": direction, "input": ORDER}
+        self.server.xadd(COMMANDS, {"headers": json.dumps(headers), "data": json.dumps(command)})
+        self.services.work()
+        [(_, fields)] = self.server.xrevrange(settings.SAGAS_REPLIES_STREAM, count=1)
+        reply = json.loads(fields["data"])
+        return str(reply["error"]["code"] if "error" in reply else reply["outcome"])
+
+
+def test_what_was_rejected_is_done_when_it_is_ordered_anew(server: redis.Redis) -> None:
+    """Edge case 6: as a saga does that is rewound."""
+    orders = Orders(server)
+    orders.send("createOrder", "createOrder/do")
+    orders.send("rejectOrder", "createOrder/undo", undoes="createOrder/do")
+
+    assert orders.send("approveOrder", "approveOrder/do") == "Rejected"
+    assert orders.send("createOrder", "createOrder/do/2") == "succeeded"
+    assert orders.send("approveOrder", "approveOrder/do/2") == "succeeded"
+    assert server.hget(STATES, "order:s") == "APPROVED"
+
+
+def test_a_command_that_its_undo_has_overtaken_is_refused(server: redis.Redis) -> None:
+    """Edge cases 5 and 6."""
+    orders = Orders(server)
+
+    assert (
+        orders.send("rejectTicket", "createTicket/undo", undoes="createTicket/do/2") == "succeeded"
+    )
+
+    assert orders.send("createTicket", "createTicket/do/2") == "Rejected"
+    assert orders.send("createTicket", "createTicket/do/3") == "succeeded"
+    assert orders.send("createTicket", "createTicket/do") == "Rejected"
+    assert server.hget(STATES, "ticket:s") == "CREATE_PENDING"
 
 
 def test_participants_in_a_process_of_their_own_answer(
