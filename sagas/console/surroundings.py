@@ -78,11 +78,11 @@ def decisions(
 
 def waiting_since(step: str, journal: Iterable[JournalEntry]) -> datetime | None:
     """Return when a step last began to wait."""
-    waits = [entry.at for entry in journal if entry.step == step and entry.kind in _WAITS]
+    waits = [entry.at for entry in journal if entry.step == step and entry.kind in WAITS]
     return waits[-1] if waits else None
 
 
-_WAITS = frozenset({Kind.STEP_WAITING, Kind.LOCK_AWAITED, Kind.UNDO_WAITING})
+WAITS = frozenset({Kind.STEP_WAITING, Kind.LOCK_AWAITED, Kind.UNDO_WAITING})
 
 
 def editions(state: SagaState, first: Any, journal: Iterable[JournalEntry]) -> list[Edition]:

@@ -13,9 +13,11 @@ from dlq.models import DeadLetter
 from outbox.models import Message
 from outbox.sentences import speak
 from outbox.templatetags.console import duration
+from sagas.console.surroundings import WAITS
 from sagas.console.translating import translate_failure
 from sagas.console.wording import BEGAN_TO_WAIT, COMMANDED, JOURNAL, PROBED
 from sagas.core.journal import Kind
+from sagas.core.state import WaitsFor
 from sagas.models import JournalEntry
 
 # Silence longer than this is shown as a line of its own.
@@ -46,7 +48,7 @@ class Line(NamedTuple):
     # What went wrong, or why somebody did it.
     text: str = ""
     actor: str = ""
-    # Seconds until the next attempt, or until the wait for the reply is given up.
+    # How long until the next attempt, or until the wait ends.
     wait: str = ""
     # Seconds between sending the call and this answer, and since the saga was started.
     took: str = ""
@@ -159,7 +161,14 @@ def _particulars(entry: JournalEntry) -> str:
 
 def _wait(entry: JournalEntry) -> str:
     wake_at = entry.data.get("wake_at")
-    return "" if wake_at is None else _seconds_until(wake_at, entry)
+    if wake_at is None:
+        return ""
+    words = _("next attempt after %(wait)s")
+    if entry.data.get("for") == WaitsFor.TIME:
+        words = _("goes on after %(wait)s")
+    elif entry.kind in WAITS:
+        words = _("waits for it %(wait)s at most")
+    return words % {"wait": _seconds_until(wake_at, entry)}
 
 
 def _seconds_until(at: float, entry: JournalEntry) -> str:

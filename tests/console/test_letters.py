@@ -47,7 +47,7 @@ def test_letter_shows_payload_and_every_attempt(admin: Client) -> None:
     text = words(admin.get(f"/letters/{letter.pk}/"))
 
     assert '"iban": "DE00"' in text
-    assert "Attempt 1 ValueError" in text
+    assert "Attempt 1 · ValueError" in text
 
 
 def test_letter_is_discarded_with_a_reason(admin: Client) -> None:

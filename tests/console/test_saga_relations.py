@@ -67,6 +67,23 @@ def test_decision_reads_well_in_korean(admin: Client) -> None:
     assert re.search("결정 대기 .+일 째 .+일 후 대기 종료", words(korean))
 
 
+@pytest.mark.parametrize(
+    ("what", "story"),
+    [
+        ("time", "goes on after 10 min"),
+        ("approval", "waits for it 10 min at most"),
+    ],
+)
+def test_history_says_how_a_wait_ends(admin: Client, what: str, story: str) -> None:
+    types = {"time": StepType.TIMER, "approval": StepType.APPROVAL}
+    saga = waits(what, Step("Rest", "", "wait", type=types[what]), wake_at=AT + 602)
+
+    text = words(page(admin, saga))
+
+    assert story in text
+    assert re.search("for [0-9]+ days overdue by [0-9]+ days", text)
+
+
 def test_decision_of_others_has_no_buttons() -> None:
     step = Step("Check", "", "approve", type=StepType.APPROVAL, approvers="managers")
     saga = waits("approval", step)
