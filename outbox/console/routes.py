@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from outbox.console.pausing import Dialog, ask_and_do
+from outbox.console.dialogs import Dialog, ask_and_do
+from outbox.console.pausing import pausing, resuming
 from outbox.gauges import BlockedKey, RouteGauge, blocked_keys, owned_lanes, route_gauges
 from outbox.models import LANES, Receipt, Route
 from outbox.pages import page, render_page
@@ -79,19 +80,17 @@ def route_resume(request: HttpRequest, name: str) -> HttpResponse:
     return _ask_and_do(request, name, RESUME)
 
 
-PAUSE = Dialog(
-    pauses=True,
-    permission="outbox.pause_route",
-    act=pause_route,
+PAUSE = pausing(
+    "outbox.pause_route",
+    pause_route,
     consequence=gettext_lazy(
         "Nothing more is published to %(name)s; its messages are kept in order."
     ),
     done=gettext_lazy("%(name)s is paused."),
 )
-RESUME = Dialog(
-    pauses=False,
-    permission="outbox.pause_route",
-    act=resume_route,
+RESUME = resuming(
+    "outbox.pause_route",
+    resume_route,
     consequence=gettext_lazy("What has been kept for %(name)s is published, oldest first."),
     done=gettext_lazy("%(name)s goes on."),
 )

@@ -10,8 +10,10 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
+from outbox.console.dialogs import Dialog
 from outbox.pages import (
     Question,
     ReasonForm,
@@ -21,9 +23,11 @@ from outbox.pages import (
     new_request_id,
     page,
 )
-from sagas.console.participants import read_participant
+from sagas.console.participants import ask_about, read_participant
 from sagas.models import Participant
 from sagas.participants.limiting import LIMITS, close_breaker, limit_participant
+
+LIMIT = "sagas.limit_participant"
 
 if TYPE_CHECKING:
     ParticipantForm = forms.ModelForm[Participant]
@@ -42,7 +46,8 @@ class LimitsForm(ReasonForm, ParticipantForm):
 @require_http_methods(["GET", "POST"])
 @page("sagas.view_participant")
 def participant_limits(request: HttpRequest, name: str) -> HttpResponse:
-    _demand_limiting(request)
+    if not request.user.has_perm(LIMIT):
+        raise PermissionDenied
     participant = read_participant(name)
     given = request.POST if request.method == "POST" else None
     form = LimitsForm(given, instance=participant, initial={"request_id": new_request_id()})
@@ -76,32 +81,17 @@ def participant_limits(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @page("sagas.view_participant")
 def participant_close_breaker(request: HttpRequest, name: str) -> HttpResponse:
-    _demand_limiting(request)
-    participant = read_participant(name)
-    given = request.POST if request.method == "POST" else None
-    form = ReasonForm(given, initial={"request_id": new_request_id()})
-    back = address_to_return_to(request, reverse("admin:participant", args=[name]))
-    if request.method == "POST" and form.is_valid():
-        reason = form.cleaned_data["reason"]
-        close_breaker(participant, actor=actor_of(request), reason=reason)
-        messages.success(request, _("The breaker of %(name)s is closed.") % {"name": name})
-        return HttpResponseRedirect(back)
-    question = Question(
-        title=_("Close the breaker of %(name)s") % {"name": name},
-        form=form,
-        button=_("Close the breaker"),
-        back=back,
-        consequences=[
-            _(
-                "Calls go to %(name)s again; sagas that wait for it go on within half a minute. "
-                "The breaker opens anew when calls go on failing."
-            )
-            % {"name": name}
-        ],
-    )
-    return ask(request, question, status=400 if form.errors else 200)
+    return ask_about(request, name, CLOSE_BREAKER)
 
 
-def _demand_limiting(request: HttpRequest) -> None:
-    if not request.user.has_perm("sagas.limit_participant"):
-        raise PermissionDenied
+CLOSE_BREAKER = Dialog(
+    permission=LIMIT,
+    act=close_breaker,
+    title=gettext_lazy("Close the breaker of %(name)s"),
+    button=gettext_lazy("Close the breaker"),
+    consequence=gettext_lazy(
+        "Calls go to %(name)s again; sagas that wait for it go on within half a minute. "
+        "The breaker opens anew when calls go on failing."
+    ),
+    done=gettext_lazy("The breaker of %(name)s is closed."),
+)

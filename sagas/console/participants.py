@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods
 
-from outbox.console.pausing import Dialog, ask_and_do
+from outbox.console.dialogs import Dialog, ask_and_do
+from outbox.console.pausing import pausing, resuming
 from outbox.models import Route
 from outbox.pages import page, render_page
 from sagas import catalogue
@@ -91,35 +92,34 @@ def participant_page(request: HttpRequest, name: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @page("sagas.view_participant")
 def participant_pause(request: HttpRequest, name: str) -> HttpResponse:
-    return _ask_and_do(request, name, PAUSE)
+    return ask_about(request, name, PAUSE)
 
 
 @require_http_methods(["GET", "POST"])
 @page("sagas.view_participant")
 def participant_resume(request: HttpRequest, name: str) -> HttpResponse:
-    return _ask_and_do(request, name, RESUME)
+    return ask_about(request, name, RESUME)
 
 
-PAUSE = Dialog(
-    pauses=True,
-    permission="sagas.pause_participant",
-    act=pause_participant,
+PAUSE = pausing(
+    "sagas.pause_participant",
+    pause_participant,
     consequence=gettext_lazy(
         "No new call goes to %(name)s. Sagas that need it wait, without spending attempts; "
         "calls in flight finish."
     ),
     done=gettext_lazy("%(name)s is paused."),
 )
-RESUME = Dialog(
-    pauses=False,
-    permission="sagas.pause_participant",
-    act=resume_participant,
+RESUME = resuming(
+    "sagas.pause_participant",
+    resume_participant,
     consequence=gettext_lazy("The sagas that wait for %(name)s go on."),
     done=gettext_lazy("%(name)s is called again."),
 )
 
 
-def _ask_and_do(request: HttpRequest, name: str, dialog: Dialog) -> HttpResponse:
+def ask_about(request: HttpRequest, name: str, dialog: Dialog) -> HttpResponse:
+    """Ask for a reason, or do with the participant of this name what the dialog is for."""
     participant = read_participant(name)
     default = reverse("admin:participant", args=[name])
     return ask_and_do(request, participant, dialog, default=default)
