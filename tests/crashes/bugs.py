@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from sagas.core.happenings import Failed, Unknown
 from sagas.core.moves import Run
 from sagas.core.state import Direction
 from sagas.engine import held, performing, rounds, statements
+from sagas.scheduling import plans
 from tests.crashes.fuse import Schedule, Way
 from tests.crashes.schedules import one_by_one
 
@@ -113,6 +115,19 @@ def the_key_of_before_the_edit(patch: Patch) -> None:
     )
 
 
+def rewound_under_the_old_key(patch: Patch) -> None:
+    """A step that is begun anew gets the answer that its participant gave before."""
+    original = evolving.begin_anew
+    patch.setattr(
+        evolving, "begin_anew", lambda step: original(step)._replace(generation=step.generation)
+    )
+
+
+def slots_forget_their_key(patch: Patch) -> None:
+    """Two beats start a saga each."""
+    patch.setattr(plans, "key_of", lambda schedule, slot: str(uuid.uuid4()))
+
+
 class Bug(NamedTuple):
     """A bug, the scenario that it shows itself in, and the schedules to look through."""
 
@@ -146,4 +161,6 @@ BUGS = [
     Bug(starts_forget_their_key, "local", kills),
     Bug(no_tombstone, "behind the barrier", lambda points: one_by_one(Way.STALL, range(1, points))),
     Bug(the_key_of_before_the_edit, "retried with another input", lambda points: [()]),
+    Bug(rewound_under_the_old_key, "rewound", lambda points: [()]),
+    Bug(slots_forget_their_key, "a schedule", lambda points: [()]),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from sagas.core.definition import Kind, Step
-from tests.crashes.scenarios import SUB_SAGA, Scenario, far, near
+from tests.crashes.scenarios import SUB_SAGA, Scenario, far, near, post
 from tests.crashes.schedules import SEED
 from tests.crashes.world import Habits
 
@@ -51,6 +51,9 @@ def _step(chance: random.Random, index: int, pivot: int | None) -> Step:
     if pivot is not None and index > pivot:
         return step._replace(kind=Kind.RETRIABLE, compensation=None)
     on_unknown = chance.choice(ON_UNKNOWN)
+    if step.participant == "Post" and on_unknown == "probe":
+        # Messages ask nothing.
+        on_unknown = "retry"
     return step._replace(
         when=chance.choice(("", "", "", "input.absent", "!(input.absent)")),
         compensation=chance.choice((step.compensation,) * 4 + (None,)),
@@ -60,7 +63,7 @@ def _step(chance: random.Random, index: int, pivot: int | None) -> Step:
 
 
 def _plain(chance: random.Random, name: str) -> Step:
-    return chance.choice((near, far))(name)
+    return chance.choice((near, far, far, post))(name)
 
 
 def _after(chance: random.Random, index: int, pivot: int | None) -> tuple[int, ...] | None:

@@ -111,7 +111,10 @@ class World:
         status, body = self._answers.get(call.idempotency_key, (404, None))
         if status == 200:
             return 200, {"outcome": "succeeded", "output": body}
-        return status, {"outcome": "absent"}
+        if status == 202:
+            # The reply follows.
+            return 200, {"outcome": "unknown"}
+        return (404, None) if status == 404 else (200, {"outcome": "failed", **body})
 
     def _through_the_barrier(self, call: Call) -> tuple[int, Any]:
         try:
