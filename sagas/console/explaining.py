@@ -11,6 +11,8 @@ from outbox.templatetags.console import duration
 from sagas.core.definition import Definition, OnTimeout, Step
 from sagas.core.state import SagaState, SagaStatus, StepState, StepStatus, WaitsFor
 
+# A worker that is there takes what is due sooner than this.
+OVERDUE_S = 5.0
 UNDONE = (StepStatus.COMPENSATED, StepStatus.DONE_BY_HAND, StepStatus.NOT_NEEDED)
 
 
@@ -148,15 +150,27 @@ def _at_step(
         reason = _why(definition, state, name)
         return Explanation("warn", headline % {"step": name, "time": wait}, reason)
     if own.error is not None and own.status == StepStatus.FAILED:
-        headline = ngettext(
-            "“%(step)s” failed %(n)d time; next attempt in %(time)s.",
-            "“%(step)s” failed %(n)d times; next attempt in %(time)s.",
-            own.attempt,
-        ) % {"step": name, "n": own.attempt, "time": wait}
-        return Explanation("warn", headline, _why(definition, state, name))
+        return Explanation("warn", _tried_again(name, own, now), _why(definition, state, name))
     if own.status == StepStatus.RUNNING:
         return Explanation("active", _("“%s” is being performed.") % name)
     return Explanation("active", _("“%s” is about to begin.") % name)
+
+
+def _tried_again(name: str, own: StepState, now: float) -> str:
+    wait_s = (own.wake_at or now) - now
+    words = ngettext(
+        "“%(step)s” failed %(n)d time; next attempt in %(time)s.",
+        "“%(step)s” failed %(n)d times; next attempt in %(time)s.",
+        own.attempt,
+    )
+    if wait_s < -OVERDUE_S:
+        words = ngettext(
+            "“%(step)s” failed %(n)d time; the next attempt is overdue.",
+            "“%(step)s” failed %(n)d times; the next attempt is overdue.",
+            own.attempt,
+        )
+    time = duration(max(0.0, wait_s), coarse=True)
+    return words % {"step": name, "n": own.attempt, "time": time}
 
 
 def _waits(step: Step, own: StepState, wait: str) -> Explanation:

@@ -18,6 +18,7 @@ from django.views.decorators.http import require_http_methods
 from outbox.pages import Question, ReasonForm, actor_of, ask, new_request_id, page, render_page
 from sagas.console.lists import definition_names
 from sagas.console.translating import translate_error
+from sagas.console.wording import PRIORITY
 from sagas.exceptions import SagaError, ScheduleNotFound
 from sagas.scheduling import keeping
 from sagas.scheduling.keeping import Schedule, Setting
@@ -58,7 +59,10 @@ class ScheduleForm(ReasonForm):
     priority = forms.ChoiceField(
         label=gettext_lazy("Priority"),
         required=False,
-        choices=[("", gettext_lazy("the definition’s own")), *((p, p) for p in PRIORITIES)],
+        choices=[
+            ("", gettext_lazy("the definition’s own")),
+            *((p, PRIORITY[p]) for p in PRIORITIES),
+        ],
     )
     make_up = forms.IntegerField(
         label=gettext_lazy("Missed starts to make up"),

@@ -33,6 +33,8 @@ WAITS_FOR = {
     WaitsFor.APPROVAL: _("waiting for a decision"),
 }
 
+PRIORITY = {"high": _("high"), "normal": _("normal"), "low": _("low")}
+
 # What a step is that calls nobody.
 STEP_TYPE = {
     StepType.SAGA: _("saga"),

@@ -114,6 +114,16 @@ def test_undo_that_is_overdue_is_not_promised_in_no_time(admin: Client) -> None:
     assert "next attempt overdue by" in text
 
 
+def test_attempt_that_is_overdue_is_not_promised_in_no_time(admin: Client) -> None:
+    again = {"attempt": 1, "error": NO, "wake_at": AT + 60}
+    failed = Entry(Kind.STEP_FAILED, AT + 3, 1, again)
+    saga = write_saga(make_definition(), [*entries("failed")[:-2], failed])
+
+    text = words(admin.get(f"/sagas/{saga.pk}/"))
+
+    assert "“B” failed 1 time; the next attempt is overdue." in text
+
+
 def test_key_and_id_can_be_copied_by_keyboard(admin: Client) -> None:
     saga = make_saga("failed", business_key="x" * 200)
 

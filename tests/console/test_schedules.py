@@ -51,6 +51,12 @@ def test_an_interval_is_told_in_the_language_of_the_reader(admin: Client) -> Non
     assert "1시간 30분마다" in words(admin.get("/schedules/", headers={"Accept-Language": "ko"}))
 
 
+def test_priorities_are_offered_in_the_language_of_the_reader(admin: Client) -> None:
+    form = words(admin.get("/schedules/set/", headers={"Accept-Language": "ko"}))
+
+    assert "높음 보통 낮음" in form
+
+
 def test_a_schedule_that_could_not_start_anything_is_refused(admin: Client) -> None:
     store()
 
