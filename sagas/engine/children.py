@@ -60,7 +60,8 @@ def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
     verb = UNDONE_BY.get(SagaStatus(saga.status))
     if verb is not None and why_not(*state_of(saga), verb) is None:
         actor, reason = f"saga {held.id}", "The saga that started it is being undone."
-        record_happening(saga, h.Ordered(at, verb, actor, reason))
+        # Telling the parent would change it under the change that is being made of it.
+        record_happening(saga, h.Ordered(at, verb, actor, reason), parent_knows=True)
         saga.refresh_from_db()
     if saga.status == SagaStatus.COMPENSATED:
         return h.Succeeded(at, *run[:3])

@@ -237,11 +237,33 @@ class Driver:
             batch.sort(key=lambda item: item[0].leased)
             self._put_back(batch[1:])
             batch = batch[:1]
+        batch = self._leave_children(batch)
         if self._gate.waiting or self._watched:
             for held, _ in batch:
                 self._gate.forget(held)
                 self._watched.pop(held, None)
         return batch
+
+    def _leave_children(self, batch: list[Taken]) -> list[Taken]:
+        """Leave sagas whose parents are in the batch to a later round.
+
+        A parent that is undone gives its child an order in the transaction of its own change; a
+        change of that child in the same transaction would be stale, this time and every time.
+        """
+        if not any(held.state.parent for held, _ in batch):
+            return batch
+        parents = {held.name for held, _ in batch}
+        left = [
+            (held, happenings)
+            for held, happenings in batch
+            if held.state.parent and held.state.parent["saga"] in parents
+        ]
+        if not left:
+            return batch
+        # What is only locked stays due.
+        self._more_due = True
+        self._put_back([taken for taken in left if taken[0].leased])
+        return [taken for taken in batch if taken not in left]
 
     def _put_back(self, batch: list[Taken]) -> None:
         for held, happenings in batch:
@@ -278,7 +300,9 @@ class Driver:
         An operator's verb changes a saga under its holder: same epoch, new version. A new epoch
         means that the lease is lost; then the new holder decides.
         """
-        held_ids = [(c.held.id, c.held.epoch) for c in changes if c.held.id in stale]
+        # What is only locked nobody else can have changed; a lease would only delay it.
+        ours = [c.held for c in changes if c.held.leased and c.held.id in stale]
+        held_ids = [(held.id, held.epoch) for held in ours]
         # A verb makes a saga due at once; whoever holds it must not be taken for lost.
         statements.renew(held_ids, lease_s=self.lease_s)
         fresh = statements.reload(held_ids)

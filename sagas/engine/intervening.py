@@ -34,11 +34,16 @@ def state_of(saga: Saga) -> tuple[Definition, SagaState]:
 
 
 def record_happening(
-    saga: Saga, happening: Happening, *, remark: Mapping[str, Any] | None = None
+    saga: Saga,
+    happening: Happening,
+    *,
+    remark: Mapping[str, Any] | None = None,
+    parent_knows: bool = False,
 ) -> None:
     """Record a happening of a saga whose row the caller has locked in its transaction.
 
-    `remark` is added to the data of the first journal entry.
+    `remark` is added to the data of the first journal entry. `parent_knows`: the saga that has
+    started it finds out for itself whether it has ended.
     """
     definition, state = state_of(saga)
     entries, after = advance(definition, state, happening)
@@ -64,7 +69,8 @@ def record_happening(
             wake_driver_on_commit()
     recording.write([change])
     decisions.settle(change)
-    tell_parents([change])
+    if not parent_knows:
+        tell_parents([change])
     locks.settle([change])
 
 

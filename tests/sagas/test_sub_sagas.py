@@ -12,7 +12,7 @@ from sagas.core.verbs import Verb
 from sagas.engine.driver import Driver
 from sagas.models import Definition, Saga
 from sagas.verbs import Order, perform
-from tests.builders import Script, drive_on, make_saga, make_step, no, store
+from tests.builders import Script, drive_on, make_definition, make_saga, make_step, no, store
 
 pytestmark = pytest.mark.django_db
 
@@ -127,6 +127,41 @@ def test_cancelling_the_parent_cancels_the_child(
     assert script.actions == ["doA", "doP", "doQ", "undoP", "undoA"]
 
 
+def test_cancelling_a_parent_stops_a_child_that_is_due_in_the_same_batch(
+    driver: Driver, script: Script, family: Any
+) -> None:
+    """Its order changed the child under the batch, which then began anew for ever."""
+    script.script["doQ"] = [no("Q said no")]
+    saga = family(child={"on_failure": OnFailure.PARK})
+    rest(driver, saga)
+    other = make_saga(store(make_step("O"), name="other"))
+    script.register(make_definition(make_step("O")))
+
+    perform(Verb.RETRY, child_of(saga).pk, order())
+    perform(Verb.CANCEL, saga.pk, order())
+    rest(driver, saga, other)
+
+    assert (saga.status, child_of(saga).status) == ("compensated", "compensated")
+    assert other.status == "completed"
+    assert sorted(script.actions[3:]) == ["doO", "undoA", "undoP"]
+
+
+@pytest.mark.parametrize("retried", [False, True])
+def test_cancelling_a_parent_ends_a_child_that_has_done_nothing(
+    driver: Driver, script: Script, family: Any, retried: bool
+) -> None:
+    script.script["doP"] = [no("P said no"), no("P said no")]
+    saga = family(child={"on_failure": OnFailure.PARK})
+    rest(driver, saga)
+
+    if retried:
+        perform(Verb.RETRY, child_of(saga).pk, order())
+    perform(Verb.CANCEL, saga.pk, order())
+    rest(driver, saga)
+
+    assert (saga.status, child_of(saga).status) == ("compensated", "compensated")
+
+
 def test_an_undo_that_fails_in_the_child_holds_the_parent_s_undo(
     driver: Driver, script: Script, family: Any
 ) -> None:
@@ -163,6 +198,18 @@ def test_a_child_that_takes_too_long_is_told_to_stop(
     driver: Driver, script: Script, family: Any
 ) -> None:
     script.script["doQ"] = [no("Q said no")]
+    saga = family(child={"on_failure": OnFailure.PARK}, within_s=8.0)
+
+    rest(driver, saga)
+
+    assert (saga.status, child_of(saga).status) == ("compensated", "compensated")
+    assert "did not end within 8 s" in saga.error_message
+
+
+def test_a_child_that_takes_too_long_may_have_done_nothing(
+    driver: Driver, script: Script, family: Any
+) -> None:
+    script.script["doP"] = [no("P said no")]
     saga = family(child={"on_failure": OnFailure.PARK}, within_s=8.0)
 
     rest(driver, saga)
