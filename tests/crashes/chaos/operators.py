@@ -35,7 +35,7 @@ MENDING = {
     "mark_done": 2,
 }
 # How often they do what nobody needs, each time they look.
-MEDDLING = {"pause": 0.3, "cancel": 0.2, "compensate": 0.1}
+MEDDLING = {"pause": 0.3, "cancel": 0.4, "compensate": 0.1}
 # How often several failed ones are retried by one order.
 ALL_AT_ONCE = 0.5
 # Failed ones of these hold up others: their parents, and whoever wants their locks.
