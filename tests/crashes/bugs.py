@@ -16,7 +16,8 @@ from sagas.core import decide, evolving, retrying
 from sagas.core.happenings import Failed, Unknown
 from sagas.core.moves import Run
 from sagas.core.state import Direction
-from sagas.engine import held, performing, rounds, statements
+from sagas.engine import performing, rounds, statements
+from sagas.participants import calls
 from sagas.scheduling import plans
 from tests.crashes.fuse import Schedule, Way
 from tests.crashes.schedules import one_by_one
@@ -52,12 +53,12 @@ def no_undo_budget(patch: Patch) -> None:
 
 def a_key_per_attempt(patch: Patch) -> None:
     """Participants cannot tell a repeated call from a new one."""
-    original = held.idempotency_key
+    original = calls.idempotency_key
 
     def key(saga_id: object, step_name: str, run: Run) -> str:
         return f"{original(saga_id, step_name, run)}/{run.attempt}"
 
-    patch.setattr(held, "idempotency_key", key)
+    patch.setattr(calls, "idempotency_key", key)
 
 
 def callables_outside_of_the_transaction(patch: Patch) -> None:
