@@ -188,6 +188,8 @@ def _check_details(verb: Verb, details: Details) -> None:
 
 
 _NEED_STEP = frozenset({Verb.SKIP, Verb.REWIND, Verb.APPROVE, Verb.REJECT})
+# Those that can be given to many sagas at once: they need no step.
+FOR_MANY = tuple(verb for verb in Verb if verb not in _NEED_STEP | {Verb.MARK_DONE})
 
 
 def was_given(verb: Verb, saga_id: uuid.UUID, request_id: str) -> bool:

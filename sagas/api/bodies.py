@@ -10,8 +10,8 @@ from django.utils.dateparse import parse_datetime
 from rest_framework import serializers
 
 from outbox.api.reading import Body, Id, Number, Reason, Text
-from sagas.core.verbs import Verb
 from sagas.engine.lanes import Priority
+from sagas.verbs import FOR_MANY
 
 MOST_AT_ONCE = 1_000
 
@@ -140,24 +140,8 @@ class OrderItem(Body):
     version = Number(required=False, allow_null=True)
 
 
-# Those that need no step.
-FOR_MANY = [
-    verb.value
-    for verb in (
-        Verb.RETRY,
-        Verb.COMPENSATE,
-        Verb.PAUSE,
-        Verb.RESUME,
-        Verb.CANCEL,
-        Verb.RUN_NOW,
-        Verb.MOVE,
-        Verb.ABANDON,
-    )
-]
-
-
 class BulkOrderBody(Body):
-    verb = serializers.ChoiceField(choices=FOR_MANY)
+    verb = serializers.ChoiceField(choices=[verb.value for verb in FOR_MANY])
     items = serializers.ListField(child=OrderItem(), min_length=1, max_length=MOST_AT_ONCE)
     reason = Reason()
     request_id = Text(max_length=60, required=False)

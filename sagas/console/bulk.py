@@ -26,14 +26,13 @@ from outbox.pages import (
 )
 from sagas import catalogue
 from sagas.console.filters import Filters
-from sagas.console.lists import BULK_VERBS
 from sagas.console.translating import translate_refusal, translate_result
 from sagas.console.verbs import DANGEROUS, VERSIONS_OFFERED
 from sagas.console.wording import CONSEQUENCE, OUTCOME, VERB
 from sagas.core.state import from_json
 from sagas.core.verbs import Verb, why_not
 from sagas.models import Definition, Saga
-from sagas.verbs import PERMISSIONS, Details, Order, perform_many
+from sagas.verbs import FOR_MANY, PERMISSIONS, Details, Order, perform_many
 
 # More than this is worked off in several rounds, each of which somebody has looked at.
 MOST_AT_ONCE = 500
@@ -81,7 +80,7 @@ class Chosen(NamedTuple):
 @page("sagas.view_saga")
 def bulk_verb(request: HttpRequest, verb: str) -> HttpResponse:
     order = Verb(verb)
-    if order not in BULK_VERBS:
+    if order not in FOR_MANY:
         raise Http404
     if not request.user.has_perm(PERMISSIONS[order]):
         raise PermissionDenied

@@ -18,21 +18,10 @@ from sagas.console.filters import AGES, Filters
 from sagas.console.strips import draw_strip, find_setback, steps_without_outputs
 from sagas.console.wording import VERB
 from sagas.core.state import MOVING
-from sagas.core.verbs import Verb
 from sagas.models import ArchivedSaga, Definition, Saga
 from sagas.searching import write_terms
-from sagas.verbs import PERMISSIONS
+from sagas.verbs import FOR_MANY, PERMISSIONS
 
-BULK_VERBS = (
-    Verb.RETRY,
-    Verb.COMPENSATE,
-    Verb.PAUSE,
-    Verb.RESUME,
-    Verb.CANCEL,
-    Verb.RUN_NOW,
-    Verb.MOVE,
-    Verb.ABANDON,
-)
 # Counted from the index over what is unfinished; the others would be long counts.
 COUNTED = (Saga.Status.FAILED, Saga.Status.RUNNING, Saga.Status.COMPENSATING)
 TAB_CAP = 1_000
@@ -74,7 +63,7 @@ def saga_list(request: HttpRequest) -> HttpResponse:
         "ages": [(code, words) for code, (words, _age) in AGES.items()],
         "definitions": definition_names(),
         "verbs": [
-            (verb, VERB[verb]) for verb in BULK_VERBS if request.user.has_perm(PERMISSIONS[verb])
+            (verb, VERB[verb]) for verb in FOR_MANY if request.user.has_perm(PERMISSIONS[verb])
         ],
         "archived": _archived(filters),
         "is_filtered": bool(filters.set_fields()),
