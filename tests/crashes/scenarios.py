@@ -271,6 +271,17 @@ SCENARIOS = [
         refuses=("doB",),
     ),
     scenario(
+        "a sub-saga under way, undone",
+        near("A"),
+        SUB_SAGA._replace(after=(0,)),
+        far("B", after=(0,)),
+        child=(wait(StepType.TIMER, wait_s=0.9), near("X"), near("Y")),
+        busy=("doB",),
+        refuses=("doB",),
+        # By then it may have come to its end.
+        also=UNDONE,
+    ),
+    scenario(
         "a sub-saga, failing", near("A"), SUB_SAGA, child=(far("X"), near("Y")), refuses=("doY",)
     ),
     scenario(
