@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
 
 from outbox.exceptions import MessageRefused
 from sagas.core import happenings as h
 from sagas.core.definition import StepType
 from sagas.core.moves import Run, Wait, next_moves
 from sagas.core.preparing import Ready
-from sagas.core.state import Direction, WaitsFor
+from sagas.core.state import WaitsFor
 from sagas.engine import children, locks
 from sagas.engine.gate import GO, WAIT_HERE, Gate
 from sagas.engine.held import Change, Held
 from sagas.engine.routing import Deferred, Here, Posted, Routing
-from sagas.engine.waking import wake_driver_on_commit
 from sagas.participants.calls import describe
 from sagas.participants.commands import command_of
 
-# A saga in hand, and what has come in for it, if anything.
-Taken = tuple[Held, list[h.Happening]]
 # A saga whose participant is paused or not known is looked at again after this time.
 DEFER_S = 5.0
 # Times that have passed are happenings.
@@ -32,8 +28,6 @@ class Decider:
 
     def __init__(self, routing: Routing, gate: Gate) -> None:
         self.now = 0.0
-        # The sagas of this round, which are written together at its end.
-        self.round: Sequence[Taken] = ()
         self._routing = routing
         self._gate = gate
 
@@ -106,10 +100,6 @@ class Decider:
                 change.asks = True
             return prepared
         if held.definition.steps[run.step].type == StepType.SAGA:
-            if run.direction == Direction.BACKWARD and self._deals_with(change, run):
-                change.look_at(now)
-                wake_driver_on_commit()
-                return None
             return children.run(held, change.state, run, prepared.input, at=now)
         route = self._routing.route(held.definition, run)
         if isinstance(route, Deferred):
@@ -121,15 +111,6 @@ class Decider:
         else:
             return self._ask_for_call(change, run)
         return None
-
-    def _deals_with(self, change: Change, run: Run) -> bool:
-        """Say whether the saga that a step has started belongs to this round as well.
-
-        It is told to stop in a later one. Told now, it would be another one than that of which the
-        round writes what it has come to: all of it would be rolled back, again and again.
-        """
-        child = change.state.steps[run.step].child
-        return any(str(held.id) == child for held, _ in self.round)
 
     def _stop_at(self, change: Change, wish: locks.Wish) -> h.Happening | None:
         """Let a saga wait for a lock, or its step fail; first of all, ask for the lock."""

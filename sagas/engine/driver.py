@@ -23,12 +23,12 @@ from sagas.core.decide import is_expected
 from sagas.core.state import from_json
 from sagas.engine import intervening, locks, recording, statements
 from sagas.engine.clock import DatabaseClock
-from sagas.engine.deciding import DEFER_S, Decider, Taken
+from sagas.engine.deciding import DEFER_S, Decider
 from sagas.engine.flights import Flights
 from sagas.engine.gate import Gate
 from sagas.engine.held import Change, Held
 from sagas.engine.performing import happening_of
-from sagas.engine.rounds import Performer
+from sagas.engine.rounds import Performer, Taken
 from sagas.engine.routing import Routing
 from sagas.exceptions import DefinitionUnreadable
 

@@ -6,15 +6,18 @@ import time
 import uuid
 from collections.abc import Iterator
 
+from sagas.core import happenings as h
 from sagas.core.moves import Run
 from sagas.engine.clock import DatabaseClock
-from sagas.engine.deciding import Decider, Taken
+from sagas.engine.deciding import Decider
 from sagas.engine.held import Change, Held
 from sagas.engine.performing import Performed, perform_batch, perform_local
 from sagas.engine.routing import Here, Routing
 from sagas.participants.batches import BatchAction, in_batches
 from sagas.participants.local import Savepoints
 
+# A saga in hand, and what has come in for it, if anything.
+Taken = tuple[Held, list[h.Happening]]
 # Callables get this long in one transaction; those that are left over get the next one.
 PERFORM_S = 1.0
 
@@ -33,7 +36,6 @@ class Performer:
         """Decide what the results mean and run the callables that are ready; adds to `changes`."""
         savepoints = Savepoints()
         stop_at = time.monotonic() + PERFORM_S
-        self._decider.round = taken
         together: dict[BatchAction, list[tuple[int, Held, Run]]] = {}
         with savepoints.watching():
             for change in self._decide(taken, give_back):
