@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import redis
@@ -28,14 +29,18 @@ def let_redis_pass(seconds: float, name: str = NAME) -> None:
 
 
 class Together:
-    """Workers that share a participant in Redis."""
+    """Workers that share a participant in Redis; no time passes between what they tell."""
 
     def __init__(self) -> None:
         self._workers: dict[str, Limits] = {}
+        self._told_at: float | None = None
 
     def tell(self, policy: Policy, worker: str = "one", **report: Any) -> Verdict:
         limits = self._workers.setdefault(worker, Limits(worker, lease_s=LEASE_S))
+        if self._told_at is not None:
+            let_redis_pass(self._told_at - time.monotonic())
         [verdict] = limits.exchange([Report(NAME, policy, **report)])
+        self._told_at = time.monotonic()
         return verdict
 
     def let_pass(self, seconds: float) -> None:

@@ -179,13 +179,18 @@ def swallow_a_broken_block(call: Call) -> dict[str, bool]:
         return {"fine": True}
 
 
+def only_for_the_second(callable_: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    """Sagas of one moment are driven in any order."""
+    return lambda call: (callable_ if call.business_key == "order-2" else write_group)(call)
+
+
 @pytest.mark.parametrize("callable_", [swallow_a_broken_query, swallow_a_broken_block])
 def test_a_callable_that_broke_its_transaction_has_failed_and_others_go_on(
     driver: Driver, callable_: Callable[[Call], Any]
 ) -> None:
     """Edge case 17."""
     definition = store(make_step("A"))
-    script = Script(doA=[write_group, callable_, write_group]).register(definition)
+    script = Script(doA=3 * [only_for_the_second(callable_)]).register(definition)
     sagas = [make_saga(definition, key=f"order-{number}") for number in (1, 2, 3)]
 
     driver.drive()
@@ -203,7 +208,7 @@ def test_an_error_inside_a_block_without_a_savepoint_leaves_the_batch_whole(
             raise no()
 
     definition = store(make_step("A"))
-    Script(doA=[write_group, fail, write_group]).register(definition)
+    Script(doA=3 * [only_for_the_second(fail)]).register(definition)
     sagas = [make_saga(definition, key=f"order-{number}") for number in (1, 2, 3)]
 
     driver.drive()
