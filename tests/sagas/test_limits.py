@@ -12,13 +12,13 @@ import pytest
 from sagas.participants import shared_limits
 from sagas.participants.breaker import BreakerRules, State, is_outage
 from sagas.participants.limits import Limits, Policy, Report
-from tests.sagas.limiting import LEASE_S, NAME, Alone, Together
+from tests.sagas.limiting import LEASE_S, NAME, Alone, Together, TogetherAtOnce
 
 THREE_IN_A_ROW = Policy(breaker=BreakerRules(failures=3, open_s=10.0))
 HALF_OF_THEM = Policy(breaker=BreakerRules(ratio=50, window_s=30.0, open_s=10.0))
 
 
-@pytest.fixture(params=[Together, Alone])
+@pytest.fixture(params=[TogetherAtOnce, Alone])
 def workers(request: pytest.FixtureRequest) -> Together | Alone:
     """The same rules hold in Redis and without it."""
     kind: type[Together | Alone] = request.param
@@ -99,7 +99,7 @@ def test_a_slow_rate_lets_one_call_through_at_a_time(workers: Together | Alone) 
 
 
 def test_two_workers_share_the_calls_per_second() -> None:
-    workers, policy = Together(), Policy(max_rate=100)
+    workers, policy = TogetherAtOnce(), Policy(max_rate=100)
 
     assert workers.tell(policy, "one", wanted=6).granted == 6
     assert workers.tell(policy, "two", wanted=6).granted == 4
