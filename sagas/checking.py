@@ -86,6 +86,7 @@ def _check_batch(batch: list[Saga]) -> Iterator[Finding]:
     for row in JournalEntry.objects.filter(saga_id__in=ids).order_by("saga_id", "seq"):
         journals[row.saga_id].append(row)
     definitions = catalogue.readable({saga.definition_id for saga in batch})
+    yield from _journals_ahead(batch, journals)
     for saga in batch:
         if saga.definition_id not in definitions:
             message = "A newer release wrote its definition; this one cannot read it."
@@ -100,6 +101,20 @@ def _check_batch(batch: list[Saga]) -> Iterator[Finding]:
     members = [(saga, from_json(saga.state, version=saga.version)) for saga in batch]
     for trouble in relatives.troubles(members):
         yield Finding(trouble.saga.pk, trouble.saga.business_key, trouble.kind, trouble.message)
+
+
+def _journals_ahead(
+    batch: list[Saga], journals: dict[uuid.UUID, list[JournalEntry]]
+) -> Iterator[Finding]:
+    """Yield sagas whose rows know nothing of the last entries of their journals."""
+    ahead = {s.pk: s for s in batch if journals[s.pk] and journals[s.pk][-1].seq > s.version}
+    if not ahead:
+        return
+    # Most of them have only gone on since their rows were read.
+    for pk, version in Saga.objects.filter(pk__in=ahead).values_list("pk", "version"):
+        if journals[pk][-1].seq > version:
+            message = f"Version {version}, but the journal goes on to {journals[pk][-1].seq}."
+            yield Finding(pk, ahead[pk].business_key, "broken_journal", message)
 
 
 def _check(saga: Saga, definition: Definition, rows: list[JournalEntry]) -> Finding | None:

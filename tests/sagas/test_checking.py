@@ -9,6 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 
+from sagas import checking
 from sagas.checking import check_sagas
 from sagas.core.definition import Step, StepType
 from sagas.engine.driver import Driver
@@ -136,3 +137,30 @@ def _change(saga: Saga, **fields: Any) -> None:
 
 def _order(verb: str, *more: str) -> None:
     call_command("saga", verb, "order-1", "--reason", "a test", *more)
+
+
+def test_a_journal_that_goes_on_beyond_its_row_is_told(driver: Driver) -> None:
+    definition = store(make_step("A"))
+    Script().register(definition)
+    saga = make_saga(definition)
+    driver.drive()
+    saga.refresh_from_db()
+    assert kinds() == []
+
+    journal = JournalEntry.objects.filter(saga_id=saga.pk)
+    beyond = {"saga_id": saga.pk, "seq": saga.version + 1, "kind": "paused", "data": {}}
+    journal.create(**beyond, at=saga.updated_at)
+
+    [finding] = check_sagas()
+    assert finding.kind == "broken_journal"
+    assert finding.message == f"Version {saga.version}, but the journal goes on to {beyond['seq']}."
+
+
+def test_a_saga_that_goes_on_while_it_is_checked_is_no_finding(driver: Driver) -> None:
+    definition = store(make_step("A"))
+    Script().register(definition)
+    make_saga(definition)
+    read_before = list(Saga.objects.all())
+    driver.drive()
+
+    assert list(checking._check_batch(read_before)) == []
