@@ -16,6 +16,7 @@ from outbox import quick_redis
 from sagas import catalogue, missing
 from sagas.engine.driver import Driver
 from sagas.participants import local
+from tests.crashes.schedules import SEED
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +68,11 @@ def reader(db: None) -> Client:
     client = Client(headers={"accept-language": "ko"})
     client.force_login(User.objects.create_superuser("root"))
     return client
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many crash schedules were played, in one process or several."""
+    reports = [r for key in ("passed", "failed") for r in terminalreporter.getreports(key)]
+    played = sum(n for r in reports for name, n in r.user_properties if name == "schedules")
+    if played:
+        terminalreporter.write_line(f"{played:,} crash schedules played, SEED={SEED}")

@@ -1,4 +1,4 @@
-"""The stage's surroundings, and how many schedules were played."""
+"""The stage's surroundings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sagas.models import Participant
 from tests.builders import make_participant
 from tests.crashes.acts import REPLIES
 from tests.crashes.fuse import points_in_the_servers
-from tests.crashes.schedules import SEED
 from tests.crashes.stage import outside_played
 from tests.crashes.world import COMMANDS, Reader
 from tests.outbox.builders import make_lanes, make_route
@@ -47,10 +46,3 @@ def reader(transactional_db: None, settings: Any) -> Iterator[Reader]:
     finally:
         with connection.cursor() as cursor:
             cursor.execute("DROP TABLE near_effects")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = [r for key in ("passed", "failed") for r in terminalreporter.getreports(key)]
-    played = sum(n for r in reports for name, n in r.user_properties if name == "schedules")
-    if played:
-        terminalreporter.write_line(f"{played:,} crash schedules played, SEED={SEED}")
