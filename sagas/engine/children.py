@@ -46,15 +46,14 @@ def _end_of(child: uuid.UUID, run: Run, *, at: float) -> h.ChildEnded | None:
 
     Its row is locked: it ends before this, or tells its parent after it.
     """
-    saga = Saga.objects.select_for_update(no_key=True).filter(pk=child).first()
+    saga = _lock(child)
     if saga is None or saga.status not in ENDED:
         return None
     return end_of(saga.pk, *state_of(saga), at=at, step=run.step)
 
 
 def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
-    rows = Saga.objects.select_for_update(no_key=True)
-    saga = rows.filter(pk=uuid.UUID(child)).first() if child else None
+    saga = _lock(uuid.UUID(child)) if child else None
     if saga is None:
         return _refused(run, "ChildGone", f"There is no saga {child} any more.", at=at)
     verb = UNDONE_BY.get(SagaStatus(saga.status))
@@ -69,6 +68,10 @@ def _undo(held: Held, child: str, run: Run, *, at: float) -> h.Result:
         message = f"The saga {child} was abandoned; its effects stand."
         return _refused(run, "ChildAbandoned", message, at=at)
     return h.Waiting(at, *run[:3], WaitsFor.SAGA, None)
+
+
+def _lock(child: uuid.UUID) -> Saga | None:
+    return Saga.objects.select_for_update(no_key=True).filter(pk=child).first()
 
 
 def _refused(run: Run, error_class: str, message: str, *, at: float) -> h.Failed:

@@ -252,18 +252,17 @@ class Driver:
         """
         if not any(held.state.parent for held, _ in batch):
             return batch
-        parents = {held.name for held, _ in batch}
-        left = [
-            (held, happenings)
-            for held, happenings in batch
-            if held.state.parent and held.state.parent["saga"] in parents
-        ]
-        if not left:
-            return batch
-        # What is only locked stays due.
-        self._more_due = True
-        self._put_back([taken for taken in left if taken[0].leased])
-        return [taken for taken in batch if taken not in left]
+        names = {held.name for held, _ in batch}
+        kept: list[Taken] = []
+        left: list[Taken] = []
+        for taken in batch:
+            parent = taken[0].state.parent
+            (left if parent and parent["saga"] in names else kept).append(taken)
+        if left:
+            # What is only locked stays due.
+            self._more_due = True
+            self._put_back([taken for taken in left if taken[0].leased])
+        return kept
 
     def _put_back(self, batch: list[Taken]) -> None:
         for held, happenings in batch:

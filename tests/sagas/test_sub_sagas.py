@@ -248,10 +248,9 @@ def test_many_children_of_one_batch_tell_their_parents(driver: Driver, script: S
     assert Saga.objects.filter(definition__name="shipping", status="completed").count() == 50
 
 
-def test_a_child_in_the_same_round_is_told_to_stop_in_a_later_one(
+def test_cancelling_a_parent_stops_a_child_that_is_due_for_the_first_time(
     driver: Driver, script: Script, family: Any
 ) -> None:
-    """Telling it changes its row; what it came to in that round could never be recorded."""
     saga = family()
     drive_on(driver, saga)
     saga.refresh_from_db()
